@@ -1,0 +1,95 @@
+"""Every way to fail, as one tree.
+
+    Failure                     something was refused; carries all that an explanation needs
+    ├── UsageError              the command line is wrong
+    ├── ConfigError             config.json (or another document of the caller) is wrong
+    ├── StateError              the container is not in a state that allows this
+    ├── HostError               this host, kernel or privilege cannot do what was asked
+    ├── StepError               a step of the plan was refused by the kernel
+    ├── HookError               a hook failed
+    └── ProgramError            the container's program could not be executed
+
+A Failure costs nothing until it is explained: it holds facts, `ociruntime.explain` finds the words
+(line and column, hint, section of the specification). Sentences are lower case, name the object and
+have no full stop. The words that clients match in them are listed in docs/compatibility.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class Failure(Exception):
+    """A refusal that a person can act on.
+
+    code    stable name of the riddle, documented by `ociruntime explain CODE`, e.g. "config-type"
+    what    the sentence: what was being done, to which object, and why it failed
+    origin  JSON pointer (RFC 6901) of the property at fault, "" where there is none
+    errno   what the kernel said, 0 where it was not asked
+    hint    what to do about it, "" where nothing useful can be said
+    """
+
+    default_code = "failure"
+
+    def __init__(self, what: str, *, code: str = "", origin: str = "", errno: int = 0, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code or self.default_code
+        self.origin = origin
+        self.errno = errno
+        self.hint = hint
+
+    def line(self) -> str:
+        """The failure as one line for people: sentence, reason of the kernel, property, hint."""
+        text = self.what
+        if self.errno:
+            reason = os.strerror(self.errno).lower()
+            if reason not in text.lower():
+                text += f": {reason}"
+        if self.origin:
+            text += f" (config property {self.origin})"
+        if self.hint:
+            text += f"; {self.hint}"
+        return text.replace("\n", " ")
+
+
+class UsageError(Failure):
+    """The command line is wrong."""
+
+    default_code = "usage"
+
+
+class ConfigError(Failure):
+    """A document of the caller (config.json, process.json, resources) is wrong."""
+
+    default_code = "config-invalid"
+
+
+class StateError(Failure):
+    """The container does not exist, exists already, or its status forbids the operation."""
+
+    default_code = "state"
+
+
+class HostError(Failure):
+    """The host, its kernel or the caller's privilege cannot do what was asked."""
+
+    default_code = "host"
+
+
+class StepError(Failure):
+    """A step of the plan was refused by the kernel."""
+
+    default_code = "step"
+
+
+class HookError(Failure):
+    """A hook could not be run, failed, or exceeded its timeout."""
+
+    default_code = "hook"
+
+
+class ProgramError(Failure):
+    """The program of the container could not be found or executed."""
+
+    default_code = "program"

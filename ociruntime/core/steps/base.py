@@ -1,0 +1,43 @@
+"""What every step is, and what steps share while they run."""
+
+from __future__ import annotations
+
+from ociruntime.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+
+
+class Scene:
+    """The handles that steps share at run time; planning never touches it.
+
+    The parent fills it before the clone, the child inherits a copy with every descriptor
+    (all of them CLOEXEC). A handle of -1 is not open.
+    """
+
+    def __init__(self) -> None:
+        self.proc = -1  # O_PATH on a verified procfs of the host, opened before any namespace is entered
+        self.rootfs = -1  # the tree of the root file system, mounted; every path beneath resolves through it
+        self.pid = 0  # the container's init, in the runtime's pid namespace; 0 before the clone
+        self.cgroup = -1  # the v2 cgroup directory for CLONE_INTO_CGROUP
+        self.console = -1  # the container's side of its terminal, in the child
+        self.wire = -1  # this side of the socket between parent and child
+        self.handles: dict[str, int] = {}  # named descriptors one step leaves for a later one
+
+
+class Step(Record):
+    """One small deed. `origin` is the JSON pointer of the property that asks for it, "" for our own."""
+
+    origin: str = ""
+
+    def describe(self) -> str:
+        """The step as a person would type it into a shell."""
+        raise NotImplementedError
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        """Do it. Raises OSError as the kernel refuses it, or a Failure with a better sentence."""
+        raise NotImplementedError
+
+    def undo(self, kernel: Kernel, scene: Scene) -> None:
+        """Take back an effect that outlives the container's namespaces; does nothing twice, never raises."""
