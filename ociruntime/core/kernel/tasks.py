@@ -1,0 +1,129 @@
+"""Processes: namespaces, identities, limits and signals."""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+import _prctl
+
+from ociruntime.core.kernel import _door
+from ociruntime.core.kernel.files import path, u32, u64
+
+
+class Tasks:
+    """clone3(2) to execveat(2). All raise OSError."""
+
+    def clone3(self, flags: int, *, cgroup: int = 0) -> int:
+        """clone3(2) with SIGCHLD as exit signal: 0 in the child, its process id in the parent."""
+        # struct clone_args: flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid set_tid_size cgroup
+        args = u64(flags) + bytes(24) + u64(_signal.SIGCHLD) + bytes(40) + u64(cgroup)
+        return _door.clone3(args)
+
+    def fork(self) -> int:
+        return os.fork()
+
+    def unshare(self, flags: int) -> None:
+        _door.syscall(_door.SYS_unshare, flags)
+
+    def setns(self, fd: int, flags: int) -> None:
+        _door.syscall(_door.SYS_setns, fd, flags)
+
+    def pidfd_open(self, pid: int) -> int:
+        return os.pidfd_open(pid)
+
+    def pidfd_send_signal(self, pidfd: int, signal: int) -> None:
+        _signal.pidfd_send_signal(pidfd, signal)
+
+    def pidfd_getfd(self, pidfd: int, fd: int) -> int:
+        return _door.syscall(_door.SYS_pidfd_getfd, pidfd, fd, 0)
+
+    def kill(self, pid: int, signal: int) -> None:
+        os.kill(pid, signal)
+
+    def waitpid(self, pid: int, options: int = 0) -> tuple[int, int]:
+        return os.waitpid(pid, options)
+
+    def getpid(self) -> int:
+        return os.getpid()
+
+    def setsid(self) -> None:
+        os.setsid()
+
+    def chroot(self, name: str) -> None:
+        os.chroot(name)
+
+    def chdir(self, name: str) -> None:
+        os.chdir(name)
+
+    def fchdir(self, fd: int) -> None:
+        os.fchdir(fd)
+
+    def getcwd(self) -> bytes:
+        """getcwd(2) itself: where the directory is out of reach, the answer begins with "(unreachable)"."""
+        buffer = bytearray(4096)
+        size = _door.syscall(_door.SYS_getcwd, buffer, len(buffer))
+        return bytes(buffer[: size - 1])
+
+    def sethostname(self, name: str) -> None:
+        raw = os.fsencode(name)
+        _door.syscall(_door.SYS_sethostname, raw, len(raw))
+
+    def setdomainname(self, name: str) -> None:
+        raw = os.fsencode(name)
+        _door.syscall(_door.SYS_setdomainname, raw, len(raw))
+
+    def personality(self, persona: int) -> None:
+        _door.syscall(_door.SYS_personality, persona)
+
+    def prctl(self, option: int, argument: int = 0) -> int:
+        result: int = _prctl.prctl(option, argument)
+        return result
+
+    def setgroups(self, groups: list[int]) -> None:
+        os.setgroups(groups)
+
+    def setresuid(self, uid: int) -> None:
+        os.setresuid(uid, uid, uid)
+
+    def setresgid(self, gid: int) -> None:
+        os.setresgid(gid, gid, gid)
+
+    def prlimit(self, pid: int, resource: int, soft: int, hard: int) -> None:
+        """prlimit(2), to set; limits are unsigned 64 bit, RLIM_INFINITY is 2**64-1."""
+        _door.syscall(_door.SYS_prlimit64, pid, resource, u64(soft) + u64(hard), None)
+
+    def sched_setattr(self, pid: int, attributes: bytes) -> None:
+        """sched_setattr(2); `attributes` is a struct sched_attr, its size in the first four bytes."""
+        _door.syscall(_door.SYS_sched_setattr, pid, attributes, 0)
+
+    def sched_setaffinity(self, pid: int, cpus: set[int]) -> None:
+        os.sched_setaffinity(pid, cpus)
+
+    def ioprio_set(self, which: int, who: int, priority: int) -> None:
+        _door.syscall(_door.SYS_ioprio_set, which, who, priority)
+
+    def set_mempolicy(self, mode: int, nodemask: bytes, maxnode: int) -> None:
+        _door.syscall(_door.SYS_set_mempolicy, mode, nodemask or None, maxnode)
+
+    def keyctl(self, operation: int, argument: int | bytes | None, third: int | bytes = 0, fourth: int = 0) -> int:
+        return _door.syscall(_door.SYS_keyctl, operation, argument, third, fourth)
+
+    def bpf(self, command: int, attributes: bytes) -> int:
+        return _door.syscall(_door.SYS_bpf, command, attributes, len(attributes))
+
+    def close_range(self, first: int, flags: int) -> None:
+        _door.syscall(_door.SYS_close_range, first, 0xFFFFFFFF, flags)
+
+    def execveat(self, fd: int, args: list[bytes]) -> None:
+        """Execute the file behind a descriptor with an empty environment; returns only by raising."""
+        os.execve(fd, args, {})
+
+    def setsigmask_empty(self) -> None:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+    def signal_default(self, number: int) -> None:
+        _signal.signal(number, _signal.SIG_DFL)
+
+
+__all__ = ["Tasks", "path", "u32"]

@@ -1,0 +1,111 @@
+"""The Plan while it is being written, and its stages in the order in which they run.
+
+    stage    who     where                                     what
+    HOST     parent  host, before the clone                    effects that outlive the container: undoable
+    OPEN     parent  host, before the clone                    handles that the child will inherit
+    ------------------------------------------ clone3 -------------------------------------------
+    ATTACH   parent  host, the child waits                     id maps, cgroup membership, devices to move
+    ENTER    child   new namespaces                            finish the namespaces
+    MOUNTS   child   container's mount namespace, host root    everything up to the pivot
+    ROOT     child   container's root                          pivot, masks, sysctl, names
+    PROCESS  child   container's root                          attributes that survive execve
+    -------------------------------- execve of the tape player ----------------------------------
+    last     player  container's root, at `start`              the tape: seccomp, identity, program
+"""
+
+from __future__ import annotations
+
+from ociruntime.core.record import Record
+from ociruntime.core.steps.base import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.options import CreateOptions, Globals
+    from ociruntime.core.spec.types import Spec
+
+HOST = "host"
+OPEN = "open"
+ATTACH = "attach"
+ENTER = "enter"
+MOUNTS = "mounts"
+ROOT = "root"
+PROCESS = "process"
+STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, ROOT, PROCESS)
+
+
+class Host(Record):
+    """The facts about this host that a plan depends on. Tests invent them; `probe_host` reads them."""
+
+    euid: int = 0
+    cgroup: str = "v2"  # "v2" (unified), "v1" (legacy or hybrid) or "none"
+    cgroup_mounts: dict[str, str] = {}  # noqa: RUF012 -- v1 controller (or "name=systemd") to mount point; "" is v2
+    cgroup_self: dict[str, str] = {}  # noqa: RUF012 -- the same keys to the runtime's own cgroup path
+    in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
+
+
+class Join(Record):
+    """A namespace that exists already and is joined by path."""
+
+    type: str  # the spec's name: "network"
+    path: str
+    origin: str
+
+
+class LastCall(Record):
+    """One system call of the tape, played after `start` (launch/tape.py).
+
+    `args` may hold ints, bytes (put into the tape's data), Program.* markers resolved by the child.
+    """
+
+    name: str  # as in the man page: "setresuid"
+    args: tuple[object, ...] = ()
+    shown: str = ""  # in the words of a shell
+    origin: str = ""
+    ignore: bool = False
+
+
+class Plan(Record):
+    """Everything that will be done."""
+
+    id: str
+    bundle: str
+    rootfs: str  # absolute
+    stages: dict[str, list[Step]]
+    unshare: int = 0  # CLONE_NEW* flags of the namespaces to create
+    joins: list[Join] = []  # noqa: RUF012 -- class-level default, never mutated
+    last: list[LastCall] = []  # noqa: RUF012
+    cgroup: dict[str, object] = {}  # noqa: RUF012 -- what the state file keeps of the cgroups (core/cgroup)
+
+
+class Draft:
+    """What the planners of the features share: the spec and the choices, and the stages they append to."""
+
+    def __init__(self, spec: Spec, container_id: str, options: CreateOptions, g: Globals, host: Host) -> None:
+        self.spec = spec
+        self.id = container_id
+        self.options = options
+        self.globals = g
+        self.host = host
+        self.bundle = options.bundle
+        self.rootfs = ""
+        self.stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
+        self.unshare = 0
+        self.joins: list[Join] = []
+        self.last: list[LastCall] = []
+        self.cgroup: dict[str, object] = {}
+        self.warnings: list[str] = []
+
+    def add(self, stage: str, step: Step) -> None:
+        self.stages[stage].append(step)
+
+    def plan(self) -> Plan:
+        return Plan(
+            id=self.id,
+            bundle=self.bundle,
+            rootfs=self.rootfs,
+            stages=self.stages,
+            unshare=self.unshare,
+            joins=self.joins,
+            last=self.last,
+            cgroup=self.cgroup,
+        )
