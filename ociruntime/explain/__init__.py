@@ -1,0 +1,1 @@
+"""The slow explanation: everything a person is told after the fast verdict said no."""
