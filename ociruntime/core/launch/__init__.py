@@ -1,0 +1,1 @@
+"""The dance of parent and child that ends in the execve of the container."""
