@@ -16,7 +16,8 @@ class Tasks:
 
     def clone3(self, flags: int, *, cgroup: int = 0) -> int:
         """clone3(2) with SIGCHLD as exit signal: 0 in the child, its process id in the parent."""
-        # struct clone_args: flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid set_tid_size cgroup
+        # struct clone_args: flags pidfd child_tid parent_tid exit_signal
+        # stack stack_size tls set_tid set_tid_size cgroup
         args = u64(flags) + bytes(24) + u64(_signal.SIGCHLD) + bytes(40) + u64(cgroup)
         return _door.clone3(args)
 
