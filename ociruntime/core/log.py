@@ -1,0 +1,90 @@
+"""The records that clients read after a failure, and the one line for people on stderr.
+
+The contract (what go-runc, conmon and podman parse): one object or line per record, appended; time
+in RFC 3339; and, because podman reads the whole file as a single JSON document, nothing below the
+level "error" unless --debug asks for it, and one error per failing call.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ociruntime.core.errors import Failure, HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.options import Globals
+
+
+def write(descriptor: int, text: str) -> None:
+    """Write all of a text, bytes that are not UTF-8 as they came. Raises OSError."""
+    data = text.encode("utf-8", "surrogateescape")
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class Log:
+    """The log of one call of the runtime. Before `open`, only stderr is known."""
+
+    def __init__(self) -> None:
+        self.debugging = False
+        self._json = False
+        self._file = -1
+
+    def open(self, g: Globals) -> None:
+        """Begin to append to --log. Raises HostError when the file cannot be opened."""
+        self.debugging = g.debug
+        self._json = g.log_format == "json"
+        if g.log:
+            try:
+                self._file = os.open(g.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                raise HostError(f"open {g.log}", code="log-file", errno=error.errno or 0) from None
+
+    def debug(self, message: str, **fields: str | int) -> None:
+        """Record a step that was taken; nothing without --debug."""
+        if self.debugging:
+            self._record("debug", message, fields)
+
+    def warning(self, message: str, **fields: str | int) -> None:
+        """Record a peculiarity that stops nobody; nothing without --debug (see above)."""
+        if self.debugging:
+            self._record("warning", message, fields)
+
+    def error(self, failure: Failure) -> None:
+        """Record the failure of this call, and say it in one line on stderr."""
+        fields: dict[str, str | int] = {"code": failure.code}
+        if failure.origin:
+            fields["origin"] = failure.origin
+        if failure.errno:
+            fields["errno"] = failure.errno
+        if failure.hint:
+            fields["hint"] = failure.hint
+        line = failure.line()
+        structured = self._json or self.debugging
+        try:
+            if self._file >= 0 or structured:
+                self._record("error", line, fields)
+        except OSError:  # a full disk must not take the line on stderr with it
+            structured = False
+        if self._file >= 0 or not structured:
+            write(2, line + "\n")
+
+    def _record(self, level: str, message: str, fields: dict[str, str | int]) -> None:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write(self._file if self._file >= 0 else 2, render(level, message, now, fields, as_json=self._json))
+
+
+def render(level: str, message: str, now: str, fields: dict[str, str | int], *, as_json: bool) -> str:
+    """One record as a line; `now` is the time in RFC 3339."""
+    from ociruntime.core.jsonio import dumps
+
+    members: dict[str, str | int] = {"level": level, "msg": message, "time": now, **fields}
+    if as_json:
+        return dumps(members) + "\n"
+    texts = [f"{name}={dumps(value)}" for name, value in fields.items()]
+    return " ".join([f'time="{now}" level={level} msg={dumps(message)}', *texts]) + "\n"
+
+
+LOG = Log()
