@@ -51,6 +51,9 @@ class Tasks:
     def setsid(self) -> None:
         os.setsid()
 
+    def socket(self, domain: int, kind: int) -> int:
+        return _door.syscall(_door.SYS_socket, domain, kind, 0)
+
     def chroot(self, name: str) -> None:
         os.chroot(name)
 

@@ -1,0 +1,67 @@
+"""Default devices and links, and config.json /linux/devices (config-linux.md)."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ociruntime.core.errors import ConfigError
+from ociruntime.core.kernel.flags import CLONE_NEWUSER
+from ociruntime.core.plan.draft import MOUNTS
+from ociruntime.core.plan.mounts import normal
+from ociruntime.core.steps.devices import BindDevice, DefaultLinks, MakeDevice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.plan.draft import Draft
+    from ociruntime.core.spec.types import Device
+
+DEFAULT = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+def contribute(draft: Draft) -> None:
+    """Nothing where /dev itself is a bind mount: it is the caller's then, and complete."""
+    bound = _dev_is_bound(draft)
+    devices = (draft.spec.get("linux") or {}).get("devices") or []
+    listed = {normal(device["path"]) for device in devices}
+    bind = _must_bind(draft)
+    if not bound:
+        for name, (major, minor) in DEFAULT.items():
+            if f"/dev/{name}" not in listed:
+                draft.add(MOUNTS, _step(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor), (0, 0), "", bind))
+    for index, device in enumerate(devices):
+        if not bound or not normal(device["path"]).startswith("/dev/"):
+            draft.add(MOUNTS, _listed(device, f"/linux/devices/{index}", bind))
+    if not bound:
+        draft.add(MOUNTS, DefaultLinks())
+
+
+def _listed(device: Device, origin: str, bind: bool) -> MakeDevice | BindDevice:
+    kind = TYPES.get(device["type"])
+    if kind is None:
+        raise ConfigError(f"device type {device['type']!r} is unknown", origin=f"{origin}/type", code="config-unknown-value")
+    mode = kind | (device.get("fileMode") or 0o666) & 0o7777
+    number = 0 if device["type"] == "p" else os.makedev(device.get("major", 0), device.get("minor", 0))
+    owner = (device.get("uid") or 0, device.get("gid") or 0)
+    return _step(normal(device["path"]), mode, number, owner, origin, bind and device["type"] != "p")
+
+
+def _step(path: str, mode: int, number: int, owner: tuple[int, int], origin: str, bind: bool) -> MakeDevice | BindDevice:
+    kind = BindDevice if bind else MakeDevice
+    return kind(origin=origin, path=path, mode=mode, number=number, owner=owner)
+
+
+def _must_bind(draft: Draft) -> bool:
+    """mknod(2) of a device is for the initial user namespace only (user_namespaces(7))."""
+    joined = any(join.type == "user" for join in draft.joins)
+    return bool(draft.unshare & CLONE_NEWUSER) or joined or draft.host.in_userns
+
+
+def _dev_is_bound(draft: Draft) -> bool:
+    for mount in draft.spec.get("mounts") or []:
+        if normal(mount["destination"]) == "/dev":
+            options = mount.get("options") or []
+            return "bind" in options or "rbind" in options or mount.get("type") == "bind"
+    return False

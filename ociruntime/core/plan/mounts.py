@@ -1,0 +1,158 @@
+"""config.json /mounts (config.md, Mounts): in order, each by what its options ask."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import ConfigError
+from ociruntime.core.kernel.flags import CLONE_NEWNS, MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
+from ociruntime.core.plan.draft import MOUNTS, OPEN
+from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
+from ociruntime.core.rootfs import PROC_ALLOWED
+from ociruntime.core.steps.mount import (
+    AttachBind,
+    MakeReadOnly,
+    MountFilesystem,
+    MountTmpfsCopy,
+    OpenBind,
+    Remount,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.plan.draft import Draft
+    from ociruntime.core.spec.types import Mount
+
+# These decide what may be masked and what a label is written to: never through a link of the image
+ORDINARY = ("proc", "sysfs")
+
+
+def contribute(draft: Draft) -> None:
+    """One step per entry, two for a bind: the source is opened by the parent, attached by the child."""
+    mounts = draft.spec.get("mounts") or []
+    late: list[MakeReadOnly] = []
+    for index, mount in enumerate(mounts):
+        origin = f"/mounts/{index}"
+        options = MountOptions(list(mount.get("options") or []))
+        destination = normal(mount["destination"])
+        _refuse_over_proc(destination, mount, options, origin)
+        if options.remount:
+            _remount(draft, destination, options, mount, origin)
+        elif options.bind or mount.get("type") == "bind":
+            _bind(draft, destination, options, mount, origin)
+        elif mount.get("type") in ("cgroup", "cgroup2"):
+            from ociruntime.core.plan.cgroup_mount import contribute_mount
+
+            contribute_mount(draft, mount, origin)
+        else:
+            _filesystem(draft, destination, options, mount, origin, late)
+    for step in late:
+        draft.add(MOUNTS, step)
+
+
+def normal(destination: str) -> str:
+    """The destination as an absolute path; a relative one counts from the root (deprecated by the spec)."""
+    return os.path.normpath("/" + destination.lstrip("/"))
+
+
+def shown(mount: Mount) -> str:
+    """The options as a person would give them to mount(8)."""
+    silent = ("bind", "rbind", "remount", "tmpcopyup", "defaults")
+    return ",".join(option for option in mount.get("options") or [] if option not in silent)
+
+
+def _refuse_over_proc(destination: str, mount: Mount, options: MountOptions, origin: str) -> None:
+    """Nothing but a procfs may cover /proc or lie in it (CVE-2019-16884, CVE-2019-19921)."""
+    if destination != "/proc" and not destination.startswith("/proc/"):
+        return
+    if destination in PROC_ALLOWED or mount.get("type") == "proc":
+        return
+    if destination == "/proc" and options.bind and os.path.realpath(mount.get("source", "")) == "/proc":
+        return
+    raise ConfigError(
+        f'"{destination}" cannot be mounted because it is inside /proc', code="mount-inside-proc", origin=f"{origin}/destination"
+    )
+
+
+def _filesystem(
+    draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str, late: list[MakeReadOnly]
+) -> None:
+    fstype = mount.get("type") or ""
+    if not fstype:
+        raise ConfigError(f"mount of {destination} has no type and is no bind", origin=f"{origin}/type", code="config-mount-type")
+    attr_set = options.attr_set
+    if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
+        # What later mounts need in it (/dev/pts in a read-only /dev) must still be made
+        attr_set &= ~MOUNT_ATTR_RDONLY
+        late.append(MakeReadOnly(origin=origin, destination=destination))
+    kind = MountTmpfsCopy if options.tmpcopyup and fstype == "tmpfs" else MountFilesystem
+    draft.add(
+        MOUNTS,
+        kind(
+            origin=origin,
+            destination=destination,
+            fstype=fstype,
+            source=mount.get("source") or "",
+            data=tuple(options.data),
+            super=tuple(options.super),
+            attr_set=attr_set,
+            propagation=tuple(options.propagation),
+            shown_options=shown(mount),
+            symlinks=fstype not in ORDINARY,
+        ),
+    )
+
+
+def _bind(draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str) -> None:
+    source = mount.get("source") or ""
+    if not source:
+        raise ConfigError(f"bind mount on {destination} has no source", origin=f"{origin}/source", code="config-mount-source")
+    common = {
+        "origin": origin,
+        "destination": destination,
+        "source": os.path.join(draft.bundle, source),
+        "recursive": options.recursive,
+        "key": f"bind{origin.rpartition('/')[2]}",
+    }
+    # Where the parent lacks the privilege (rootless), the child opens the source in its own namespaces
+    stage = MOUNTS if draft.host.euid or not draft.unshare & CLONE_NEWNS else OPEN
+    attributes = {
+        "attr_set": options.attr_set,
+        "attr_clr": options.attr_clr,
+        "rec_set": options.rec_set,
+        "rec_clr": options.rec_clr,
+        "propagation": tuple(options.propagation) or default_propagation(draft),
+    }
+    if options.idmap or mount.get("uidMappings") or mount.get("gidMappings"):
+        from ociruntime.core.plan.idmap import contribute_idmap
+
+        contribute_idmap(draft, mount, origin=origin, bind={**common, **attributes}, option=options.idmap)
+    else:
+        draft.add(stage, OpenBind(**common, **attributes))
+    draft.add(MOUNTS, AttachBind(**common, shown_options=shown(mount)))
+
+
+def default_propagation(draft: Draft) -> tuple[int, ...]:
+    """A clone starts as a peer of the host's mount; it gets what the child's copy would have had."""
+    word = (draft.spec.get("linux") or {}).get("rootfsPropagation") or "rslave"
+    change = PROPAGATION[word]
+    return () if change & MS_SHARED else (change & MS_REC | (change & ~MS_REC or MS_SLAVE),)
+
+
+def _remount(draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str) -> None:
+    draft.add(
+        MOUNTS,
+        Remount(
+            origin=origin,
+            destination=destination,
+            bind=options.bind,
+            data=tuple(options.data),
+            super=tuple(options.super),
+            attr_set=options.attr_set,
+            attr_clr=options.attr_clr,
+            rec_set=options.rec_set,
+            rec_clr=options.rec_clr,
+            propagation=tuple(options.propagation),
+            shown_options=shown(mount),
+        ),
+    )

@@ -1,0 +1,118 @@
+"""config.json /linux/namespaces and what belongs to them: id maps, time offsets, names, sysctl."""
+
+from __future__ import annotations
+
+from ociruntime.core.errors import ConfigError
+from ociruntime.core.kernel.flags import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+)
+from ociruntime.core.plan.draft import ATTACH, ENTER, OPEN, ROOT, Join
+from ociruntime.core.steps.namespaces import (
+    BecomeRoot,
+    LoopbackUp,
+    MapIds,
+    OpenNamespace,
+    TimeOffsets,
+    Unshare,
+)
+from ociruntime.core.steps.root import SetDomainname, SetHostname, SetSysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.plan.draft import Draft
+    from ociruntime.core.spec.types import IDMapping
+
+FLAGS = {
+    "pid": CLONE_NEWPID,
+    "network": CLONE_NEWNET,
+    "mount": CLONE_NEWNS,
+    "ipc": CLONE_NEWIPC,
+    "uts": CLONE_NEWUTS,
+    "user": CLONE_NEWUSER,
+    "cgroup": CLONE_NEWCGROUP,
+    "time": CLONE_NEWTIME,
+}
+
+# Their names below /proc/PID/ns (namespaces(7))
+FILES = {
+    "pid": "pid_for_children",
+    "network": "net",
+    "mount": "mnt",
+    "ipc": "ipc",
+    "uts": "uts",
+    "user": "user",
+    "cgroup": "cgroup",
+    "time": "time_for_children",
+}
+
+
+def contribute_flags(draft: Draft) -> None:
+    """Which namespaces are new and which are joined; the handles of the joined ones come first."""
+    linux = draft.spec.get("linux") or {}
+    for index, namespace in enumerate(linux.get("namespaces") or []):
+        kind, path = namespace["type"], namespace.get("path") or ""
+        origin = f"/linux/namespaces/{index}"
+        if path:
+            draft.joins.append(Join(type=kind, path=path, origin=origin))
+            draft.add(OPEN, OpenNamespace(origin=f"{origin}/path", type=kind, path=path))
+        else:
+            draft.unshare |= FLAGS[kind]
+
+
+def new_user(draft: Draft) -> bool:
+    return bool(draft.unshare & CLONE_NEWUSER)
+
+
+def contribute_enter(draft: Draft) -> None:
+    """What finishes the new namespaces once the child lives in them."""
+    linux = draft.spec.get("linux") or {}
+    if new_user(draft):
+        for kind in ("uid", "gid"):
+            ranges = linux.get("uidMappings" if kind == "uid" else "gidMappings") or []
+            draft.add(ATTACH, MapIds(origin=f"/linux/{kind}Mappings", kind=kind, lines=_map_lines(ranges), euid=draft.host.euid))
+    if new_user(draft) or any(join.type == "user" for join in draft.joins):
+        draft.add(ENTER, BecomeRoot(origin="/linux/namespaces", keep_groups=draft.host.euid != 0))
+    if draft.unshare & CLONE_NEWCGROUP:
+        draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWCGROUP, word="--cgroup"))
+    offsets = linux.get("timeOffsets") or {}
+    if draft.unshare & CLONE_NEWTIME and new_user(draft):
+        # Owned by the container's user namespace; entered at the next execve (Linux 6.3)
+        draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWTIME, word="--time"))
+        if offsets:
+            draft.add(ENTER, TimeOffsets(origin="/linux/timeOffsets", lines=offset_lines(offsets)))
+    if draft.unshare & CLONE_NEWNET:
+        draft.add(ENTER, LoopbackUp(origin="/linux/namespaces"))
+
+
+def contribute_names(draft: Draft) -> None:
+    """Host name, domain name and kernel parameters, all properties of a namespace."""
+    spec = draft.spec
+    if spec.get("hostname"):
+        draft.add(ROOT, SetHostname(origin="/hostname", name=spec["hostname"]))
+    if spec.get("domainname"):
+        draft.add(ROOT, SetDomainname(origin="/domainname", name=spec["domainname"]))
+    for key, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
+        pointer = key.replace("~", "~0").replace("/", "~1")
+        draft.add(ROOT, SetSysctl(origin=f"/linux/sysctl/{pointer}", key=key, value=value))
+
+
+def offset_lines(offsets: dict[str, dict[str, int]]) -> bytes:
+    """/proc/PID/timens_offsets as time_namespaces(7) wants it: clock, seconds, nanoseconds."""
+    lines = [f"{clock} {value.get('secs', 0)} {value.get('nanosecs', 0)}\n" for clock, value in offsets.items()]
+    return "".join(lines).encode()
+
+
+def _map_lines(ranges: list[IDMapping]) -> bytes:
+    if not ranges:
+        raise ConfigError(
+            "a new user namespace needs uid and gid mappings", code="config-missing", origin="/linux/uidMappings",
+            hint="add linux.uidMappings and linux.gidMappings",
+        )  # fmt: skip
+    return b"".join(b"%d %d %d\n" % (entry["containerID"], entry["hostID"], entry["size"]) for entry in ranges)

@@ -1,0 +1,372 @@
+"""Mounting beneath the root file system, by descriptors only.
+
+A mount is made detached (fsmount, open_tree), given its attributes while nobody can see it, and only
+then attached to the descriptor of its destination: there is no moment at which a name is used twice,
+nor one at which a read-only volume is writable.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import StepError
+from ociruntime.core.kernel.flags import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_RECURSIVE,
+    MNT_DETACH,
+    MOUNT_ATTR_RDONLY,
+    MS_REC,
+    O_PATH,
+    OPEN_TREE_CLONE,
+)
+from ociruntime.core.rootfs import (
+    is_directory,
+    make_dir_in_root,
+    make_file_in_root,
+    open_in_root,
+    refuse_inside_proc,
+)
+from ociruntime.core.steps.base import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.steps.base import Scene
+
+EPERM = 1
+
+
+class Attributes(Step):
+    """What every kind of mount may ask for, and how it is given to a detached mount."""
+
+    destination: str = ""
+    attr_set: int = 0
+    attr_clr: int = 0
+    rec_set: int = 0
+    rec_clr: int = 0
+    propagation: tuple[int, ...] = ()
+    shown_options: str = ""
+
+    def give_attributes(self, kernel: Kernel, tree: int) -> None:
+        """Attributes of the mount itself, then the recursive ones, then propagation in calls of their own."""
+        if self.attr_set or self.attr_clr:
+            self._setattr(kernel, tree, 0, self.attr_set, self.attr_clr)
+        if self.rec_set or self.rec_clr:
+            self._setattr(kernel, tree, AT_RECURSIVE, self.rec_set, self.rec_clr)
+        for change in self.propagation:
+            kernel.mount_setattr(tree, AT_RECURSIVE if change & MS_REC else 0, propagation=change & ~MS_REC)
+
+    def _setattr(self, kernel: Kernel, tree: int, flags: int, to_set: int, to_clear: int) -> None:
+        try:
+            kernel.mount_setattr(tree, flags, attr_set=to_set, attr_clr=to_clear)
+        except PermissionError:
+            # In a user namespace the flags of an inherited mount are locked: what the container asks
+            # to loosen stays as it is, what it asks to tighten is done (mount_namespaces(7))
+            kernel.mount_setattr(tree, flags, attr_set=to_set, attr_clr=0x70 if to_clear & 0x70 and to_set & 0x70 else 0)
+
+    def attach(self, kernel: Kernel, scene: Scene, tree: int, target: int) -> None:
+        """Put the detached mount on its destination, unless that is a file of procfs."""
+        try:
+            refuse_inside_proc(kernel, target, self.destination)
+            kernel.move_mount(tree, target)
+        finally:
+            kernel.close(target)
+            kernel.close(tree)
+
+    def command(self, source: str, options: str) -> str:
+        return f"mount {options} {source} rootfs{self.destination}"
+
+
+class MountFilesystem(Attributes):
+    """A new instance of a file system: proc, sysfs, tmpfs, devpts, mqueue, overlay, a block device …"""
+
+    fstype: str = ""
+    source: str = ""
+    data: tuple[str, ...] = ()  # options of the file system, "size=64k" or "newinstance"
+    super: tuple[str, ...] = ()
+    symlinks: bool = True  # False: the destination must be a directory without any link in its path
+
+    def describe(self) -> str:
+        options = ",".join(part for part in (self.shown_options, *self.data) if part)
+        return self.command(self.source or self.fstype, f"-t {self.fstype}" + (f" -o {options}" if options else ""))
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        target = self.open_target(kernel, scene)
+        self.attach(kernel, scene, self.make(kernel), target)
+
+    def open_target(self, kernel: Kernel, scene: Scene) -> int:
+        try:
+            return make_dir_in_root(kernel, scene.rootfs, self.destination, symlinks=self.symlinks)
+        except OSError as error:
+            if not self.symlinks and error.errno in (20, 40):
+                # An image whose /proc or /sys is a link would decide what is masked (CVE-2023-27561)
+                raise StepError(
+                    f'filesystem "{self.fstype}" must be mounted on ordinary directory: {self.destination}',
+                    code="mount-target-link",
+                    errno=error.errno,
+                ) from None
+            raise
+
+    def make(self, kernel: Kernel) -> int:
+        """The detached mount with its attributes."""
+        context = kernel.fsopen(self.fstype)
+        try:
+            self._configure(kernel, context)
+            tree = kernel.fsmount(context, self.attr_set)
+        except OSError as error:
+            message = kernel.fscontext_message(context)
+            if not message:
+                raise
+            raise StepError(
+                f"cannot mount {self.fstype} on {self.destination}: {message}", code="mount-option", errno=error.errno or 0
+            ) from None
+        finally:
+            kernel.close(context)
+        for change in self.propagation:
+            kernel.mount_setattr(tree, 0, propagation=change & ~MS_REC)
+        return tree
+
+    def _configure(self, kernel: Kernel, context: int) -> None:
+        if self.source:
+            kernel.fsconfig_string(context, "source", self.source)
+        for flag in self.super:
+            kernel.fsconfig_flag(context, flag)
+        for option in self.data:
+            key, has_value, value = option.partition("=")
+            if has_value:
+                kernel.fsconfig_string(context, key, value)
+            else:
+                kernel.fsconfig_flag(context, key)
+        kernel.fsconfig_create(context)
+
+
+class MountTmpfsCopy(MountFilesystem):
+    """A tmpfs that begins with what the image holds at its destination (option tmpcopyup)."""
+
+    def describe(self) -> str:
+        return f"{super().describe()}; cp -a <what was there> rootfs{self.destination}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        from ociruntime.core.steps.copyup import copy_tree
+
+        target = self.open_target(kernel, scene)
+        below = kernel.openat2(target, ".", os.O_RDONLY | os.O_DIRECTORY, resolve=0)
+        self.attach(kernel, scene, self.make(kernel), target)
+        above = open_in_root(kernel, scene.rootfs, self.destination, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            copy_tree(kernel, below, above)
+        finally:
+            kernel.close(below)
+            kernel.close(above)
+
+
+class OpenBind(Attributes):
+    """The source of a bind mount, cloned and detached.
+
+    Done by the parent where it has the privilege: it sees what the caller sees, whatever the
+    container's user namespace may not reach, and a missing source fails before anything exists.
+    """
+
+    source: str = ""
+    recursive: bool = False
+    key: str = ""
+
+    def describe(self) -> str:
+        return f"exec {{{self.key}}}<{self.source}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        flags = OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0)
+        try:
+            tree = kernel.open_tree(AT_FDCWD, self.source, flags)
+        except FileNotFoundError:
+            raise StepError(
+                f'error mounting "{self.source}" to rootfs at "{self.destination}": '
+                f"stat {self.source}: no such file or directory",
+                code="bind-source-missing",
+                errno=2,
+                origin=self.origin + "/source",
+                hint="make the source first: a runtime does not create what it is asked to bind",
+            ) from None
+        self.give_attributes(kernel, tree)
+        scene.handles[self.key] = tree
+
+
+class AttachBind(Attributes):
+    """The opened source of a bind mount, attached to its destination."""
+
+    source: str = ""
+    recursive: bool = False
+    key: str = ""
+
+    def describe(self) -> str:
+        return self.command(self.source, "--rbind" if self.recursive else "--bind") + self._remount()
+
+    def _remount(self) -> str:
+        return f" && mount -o remount,bind,{self.shown_options} rootfs{self.destination}" if self.shown_options else ""
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        tree = scene.handles.pop(self.key)
+        make = make_dir_in_root if is_directory(kernel, tree) else make_file_in_root
+        try:
+            target = make(kernel, scene.rootfs, self.destination)
+        except OSError:
+            kernel.close(tree)
+            raise
+        self.attach(kernel, scene, tree, target)
+
+
+class Remount(Attributes):
+    """Change a mount that is there already (option remount)."""
+
+    bind: bool = False
+    data: tuple[str, ...] = ()
+    super: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        options = ",".join(part for part in ("remount", "bind" * self.bind, self.shown_options, *self.data) if part)
+        return f"mount -o {options} rootfs{self.destination}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        target = open_in_root(kernel, scene.rootfs, self.destination)
+        try:
+            if not self.bind and (self.data or self.super):
+                self._reconfigure(kernel, target)
+            self.give_attributes(kernel, target)
+        finally:
+            kernel.close(target)
+
+    def _reconfigure(self, kernel: Kernel, target: int) -> None:
+        context = kernel.fspick(target, AT_EMPTY_PATH_PICK)
+        try:
+            for option in (*self.super, *self.data):
+                key, has_value, value = option.partition("=")
+                if has_value:
+                    kernel.fsconfig_string(context, key, value)
+                else:
+                    kernel.fsconfig_flag(context, key)
+            kernel.fsconfig_reconfigure(context)
+        finally:
+            kernel.close(context)
+
+
+AT_EMPTY_PATH_PICK = 1 | 8  # FSPICK_CLOEXEC | FSPICK_EMPTY_PATH (linux/mount.h)
+
+
+class MakeReadOnly(Step):
+    """Close a mount for writing once everything in it is in place."""
+
+    destination: str = ""
+
+    def describe(self) -> str:
+        return f"mount -o remount,bind,ro rootfs{self.destination}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        target = open_in_root(kernel, scene.rootfs, self.destination)
+        try:
+            kernel.mount_setattr(target, 0, attr_set=MOUNT_ATTR_RDONLY)
+        finally:
+            kernel.close(target)
+
+
+class SetPropagation(Step):
+    """Decide what flows between the host's mounts and ours, before the first mount is made."""
+
+    change: int = 0
+    word: str = ""
+
+    def describe(self) -> str:
+        return f"mount --make-{self.word} /"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        kernel.mount("", "/", "", self.change)
+
+
+class MountRootfs(Step):
+    """The root file system as a mount of its own, which pivot_root(2) asks for; from here on all paths are in it."""
+
+    path: str = ""
+
+    def describe(self) -> str:
+        return f"mount --rbind {self.path} {self.path}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        place = kernel.open(self.path, O_PATH | os.O_DIRECTORY)
+        tree = kernel.open_tree(place, "", OPEN_TREE_CLONE | AT_EMPTY_PATH | AT_RECURSIVE)
+        kernel.move_mount(tree, place)
+        kernel.close(place)
+        scene.rootfs = tree
+
+
+class PrivateParent(Step):
+    """pivot_root(2) refuses a root whose parent mount is shared; only that one is made private."""
+
+    path: str = ""
+
+    def describe(self) -> str:
+        return f'mount --make-private "$(findmnt -no TARGET -T {self.path}/..)"'
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        path = os.path.dirname(self.path) or "/"
+        while True:
+            try:
+                kernel.mount("", path, "", 1 << 18)
+                return
+            except OSError as error:
+                if error.errno != 22 or path == "/":  # EINVAL: not a mount point, so its parent may be
+                    raise
+                path = os.path.dirname(path)
+
+
+class PivotRoot(Step):
+    """Make the root file system the root, and let go of the host's (pivot_root(2), NOTES)."""
+
+    def describe(self) -> str:
+        return "cd rootfs && pivot_root . . && umount -l ."
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        kernel.fchdir(scene.rootfs)
+        kernel.pivot_root(".", ".")
+        # The old root now covers ours at "."; as a slave its unmounting does not reach the host
+        kernel.mount("", ".", "", (1 << 19) | MS_REC)
+        kernel.umount2(".", MNT_DETACH)
+        kernel.chdir("/")
+
+
+class MoveRoot(Step):
+    """What is left where pivot_root(2) is impossible, as on a ramfs (--no-pivot); weaker by nature."""
+
+    path: str = ""
+
+    def describe(self) -> str:
+        return f"cd rootfs && mount --move {self.path} / && chroot ."
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        kernel.fchdir(scene.rootfs)
+        kernel.mount(self.path, "/", "", 8192)
+        kernel.chroot(".")
+        kernel.chdir("/")
+
+
+class ChangeRoot(Step):
+    """Without a mount namespace of its own there is nothing to pivot."""
+
+    def describe(self) -> str:
+        return "cd rootfs && chroot ."
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        kernel.fchdir(scene.rootfs)
+        kernel.chroot(".")
+        kernel.chdir("/")
+
+
+class OpenRootfs(Step):
+    """The handle of a root file system that is not mounted anew (no mount namespace)."""
+
+    path: str = ""
+
+    def describe(self) -> str:
+        return f"exec {{rootfs}}<{self.path}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        scene.rootfs = kernel.open(self.path, O_PATH | os.O_DIRECTORY)

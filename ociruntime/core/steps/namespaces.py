@@ -1,0 +1,142 @@
+"""Entering and finishing namespaces (namespaces(7), user_namespaces(7), time_namespaces(7))."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import HostError, StepError
+from ociruntime.core.kernel.flags import CLONE_NEWTIME
+from ociruntime.core.rootfs import write_proc
+from ociruntime.core.steps.base import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.steps.base import Scene
+
+NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
+
+
+class OpenNamespace(Step):
+    """A namespace to join, opened and verified to be of the type that was asked for."""
+
+    type: str = ""
+    path: str = ""
+
+    def describe(self) -> str:
+        return f"exec {{ns_{self.type}}}<{self.path}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        from ociruntime.core.plan.namespaces import FLAGS
+
+        try:
+            fd = kernel.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise StepError(
+                f"cannot open {self.type} namespace {self.path}", code="namespace-path", errno=error.errno or 0
+            ) from None
+        try:
+            found = kernel.ioctl(fd, NS_GET_NSTYPE)
+        except OSError:
+            found = 0
+        if found != FLAGS[self.type]:
+            kernel.close(fd)
+            raise StepError(f"{self.path} is not a {self.type} namespace", code="namespace-type")
+        scene.handles[f"ns:{self.type}"] = fd
+
+
+class Unshare(Step):
+    """A namespace that must be made later than the clone."""
+
+    flags: int = 0
+    word: str = ""
+
+    def describe(self) -> str:
+        return f"unshare {self.word}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        kernel.unshare(self.flags)
+
+
+class TimeOffsets(Step):
+    """Offsets of the clocks, before any process is in the time namespace."""
+
+    lines: bytes = b""
+
+    def describe(self) -> str:
+        return f"printf {self.lines.decode()!r} > /proc/self/timens_offsets"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        write_proc(kernel, scene.proc, "self/timens_offsets", self.lines)
+
+
+def unshare_time(kernel: Kernel, scene: Scene, lines: bytes) -> None:
+    """A time namespace for the children of the caller (the parent, before the clone)."""
+    kernel.unshare(CLONE_NEWTIME)
+    if lines:
+        write_proc(kernel, scene.proc, "self/timens_offsets", lines)
+
+
+class MapIds(Step):
+    """The uid or gid map of the child's user namespace."""
+
+    kind: str = ""
+    lines: bytes = b""
+    euid: int = 0
+
+    def describe(self) -> str:
+        if self.euid:
+            return f"new{self.kind}map $pid {self.lines.decode().replace(chr(10), ' ').strip()}"
+        return f"printf {self.lines.decode()!r} > /proc/$pid/{self.kind}_map"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        if self.euid:
+            from ociruntime.core.launch.rootless import map_ids
+
+            map_ids(kernel, scene, self.kind, self.lines)
+            return
+        try:
+            write_proc(kernel, scene.proc, f"{scene.pid}/{self.kind}_map", self.lines)
+        except OSError as error:
+            raise StepError(
+                f"cannot write the {self.kind} map {self.lines.decode().strip()!r}", code="id-map", errno=error.errno or 0,
+                hint="ranges must not overlap, and the host side must be mapped in the runtime's own user namespace",
+            ) from None  # fmt: skip
+
+
+class BecomeRoot(Step):
+    """uid and gid 0 of the user namespace, which has every capability in it."""
+
+    keep_groups: bool = False
+
+    def describe(self) -> str:
+        return "setpriv --reuid 0 --regid 0 --clear-groups"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        if not self.keep_groups:
+            kernel.setgroups([])
+        kernel.setresgid(0)
+        kernel.setresuid(0)
+
+
+AF_INET, SOCK_DGRAM, SOCK_CLOEXEC = 2, 2, 0o2000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+
+
+class LoopbackUp(Step):
+    """A new network namespace has a loopback device, but it is down (network_namespaces(7))."""
+
+    def describe(self) -> str:
+        return "ip link set lo up"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        fd = kernel.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
+        try:
+            request = b"lo".ljust(16, b"\0") + bytes(24)  # struct ifreq (netdevice(7))
+            answer = kernel.ioctl(fd, SIOCGIFFLAGS, request)
+            flags = int.from_bytes(answer[16:18], "little") | IFF_UP  # type: ignore[index]
+            kernel.ioctl(fd, SIOCSIFFLAGS, request[:16] + flags.to_bytes(2, "little") + bytes(22))
+        except OSError as error:
+            raise HostError("cannot bring the loopback device up", errno=error.errno or 0, code="loopback") from None
+        finally:
+            kernel.close(fd)
