@@ -1,0 +1,1 @@
+"""The samples: one module and one page each."""
