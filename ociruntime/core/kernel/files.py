@@ -113,6 +113,10 @@ class Files:
     def flock(self, fd: int, operation: int) -> None:
         fcntl.flock(fd, operation)
 
+    def set_inheritable(self, fd: int) -> None:
+        """Let a descriptor survive execve."""
+        os.set_inheritable(fd, True)
+
     def dup2(self, fd: int, to: int, *, inheritable: bool = True) -> None:
         os.dup2(fd, to, inheritable)
 

@@ -19,10 +19,11 @@ class Scene:
     def __init__(self) -> None:
         self.proc = -1  # O_PATH on a verified procfs of the host, opened before any namespace is entered
         self.rootfs = -1  # the tree of the root file system, mounted; every path beneath resolves through it
+        self.parent = 0  # the runtime's own process
         self.pid = 0  # the container's init, in the runtime's pid namespace; 0 before the clone
         self.cgroup = -1  # the v2 cgroup directory for CLONE_INTO_CGROUP
         self.console = -1  # the container's side of its terminal, in the child
-        self.wire = -1  # this side of the socket between parent and child
+        self.inherited: list[int] = []  # descriptors that the tape player uses, beside the tape
         self.handles: dict[str, int] = {}  # named descriptors one step leaves for a later one
 
 

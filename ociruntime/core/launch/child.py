@@ -1,0 +1,117 @@
+"""The child's side of create: from the clone to the execve of the tape player.
+
+Everything it needs is imported before the clone, by whoever imports this module: after the pivot there
+is no standard library to import from.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import Failure, HostError, StepError
+from ociruntime.core.kernel.flags import CLONE_NEWNS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+from ociruntime.core.launch import wire
+from ociruntime.core.launch.act import act
+from ociruntime.core.launch.player import sealed
+from ociruntime.core.launch.transcribe import transcribe
+from ociruntime.core.plan.draft import ENTER, MOUNTS, PROCESS, ROOT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.wire import Wire
+    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.steps.base import Scene
+
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+
+
+class ParentGone(Exception):
+    """The parent ended, so nobody will finish this container."""
+
+
+def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> NoReturn:
+    """Become the container's init. Never returns, never raises: the parent hears what failed."""
+    try:
+        _become_init(kernel, plan, scene, ends, hooks)
+    except Failure as failure:
+        _report(ends, failure)
+    except ParentGone:
+        pass
+    except OSError as error:
+        _report(ends, StepError(f"the container's init failed: {error}", errno=error.errno or 0, code="init"))
+    except BaseException as error:  # noqa: BLE001 -- whatever it is must not reach the parent's code above the clone
+        _report(ends, HostError(f"internal error in the container's init: {type(error).__name__}: {error}", code="internal"))
+    finally:
+        os._exit(1)
+    raise SystemExit(1)
+
+
+class Hooks:
+    """What the child knows of hooks: whether the parent runs some between mounts and pivot, and its own."""
+
+    def __init__(self, wait: bool, create_container: Callable[[], None] | None) -> None:
+        self.wait = wait
+        self.create_container = create_container
+
+
+def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    _wait_for_go(ends)
+    kernel.prctl(PR_SET_DUMPABLE, 0)
+    umask = kernel.umask(0)
+    kernel.setsid()
+    if "ns:mount" in scene.handles:
+        kernel.setns(scene.handles["ns:mount"], CLONE_NEWNS)
+    act(kernel, scene, plan.stages[ENTER])
+    # A change of identity clears both (prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE)
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    kernel.prctl(PR_SET_DUMPABLE, 0)
+    act(kernel, scene, plan.stages[MOUNTS])
+    if hooks.wait:
+        ends.say(wire.MOUNTED)
+        _wait_for_go(ends)
+    if hooks.create_container:
+        hooks.create_container()
+    act(kernel, scene, plan.stages[ROOT])
+    kernel.umask(umask)
+    act(kernel, scene, plan.stages[PROCESS])
+    execute_player(kernel, plan, scene, ends)
+
+
+def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None:
+    """Write the tape, say ready, and hand over to the player once the parent has everything on record."""
+    tape = sealed(kernel, "tape", transcribe(plan.last, scene))
+    player = scene.handles["player"]
+    for fd in (tape, *scene.inherited):
+        kernel.set_inheritable(fd)
+    _take_console(kernel, scene)
+    for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
+        kernel.signal_default(number)
+    ends.say(wire.READY)
+    _wait_for_go(ends)
+    kernel.prctl(PR_SET_PDEATHSIG, 0)
+    kernel.setsigmask_empty()
+    kernel.execveat(player, [b"ociruntime-init", b"%d" % tape])
+
+
+def _take_console(kernel: Kernel, scene: Scene) -> None:
+    if scene.console >= 0:
+        for fd in (0, 1, 2):
+            kernel.dup2(scene.console, fd)
+
+
+def _wait_for_go(ends: Wire) -> None:
+    kind, _fields, _fd = ends.hear()
+    if kind != wire.GO:
+        raise ParentGone
+
+
+def _report(ends: Wire, failure: Failure) -> None:
+    try:
+        ends.say(wire.FAILED, *wire.encode_failure(failure))
+    except OSError:
+        pass  # the parent is gone; so is the reason to report

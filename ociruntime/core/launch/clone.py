@@ -1,0 +1,145 @@
+"""The clone: new namespaces, joined namespaces, and the cgroup it is born into.
+
+Namespaces that exist already are joined by the process that clones, just before, so that the child is
+born in them: a child in a new user namespace could no longer join a namespace owned by its parent's
+(setns(2), EPERM). The parent then returns to its own. Two kinds cannot be done so: the mount namespace
+takes the root directory along, so the child joins it; and from a user namespace there is no way back,
+so a process in between joins it and clones a sibling of its own (CLONE_PARENT), then ends.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import Failure, StepError
+from ociruntime.core.kernel.flags import (
+    CLONE_INTO_CGROUP,
+    CLONE_NEWCGROUP,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_PARENT,
+)
+from ociruntime.core.plan.namespaces import FILES, FLAGS, offset_lines
+from ociruntime.core.steps.namespaces import unshare_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.steps.base import Scene
+
+# ENOSYS EPERM EINVAL EBUSY EOPNOTSUPP EACCES: an old kernel, an outer seccomp filter, a cgroup of another type
+NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13)
+
+
+def clone_init(kernel: Kernel, plan: Plan, scene: Scene, offsets: dict[str, dict[str, int]]) -> int:
+    """Clone the container's init: 0 in the child, its process id in the parent. Raises Failure."""
+    if any(join.type == "user" for join in plan.joins):
+        return _clone_through_user(kernel, plan, scene)
+    return _clone_and_return(kernel, plan, scene, offsets)
+
+
+def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, offsets: dict[str, dict[str, int]]) -> int:
+    back: list[tuple[int, int]] = []
+    try:
+        for join in plan.joins:
+            if join.type != "mount":
+                back.append((_own(kernel, join.type), FLAGS[join.type]))
+                _join(kernel, scene, join.type, join.origin)
+        if plan.unshare & CLONE_NEWTIME and not plan.unshare & CLONE_NEWUSER:
+            back.append((_own(kernel, "time"), CLONE_NEWTIME))
+            unshare_time(kernel, scene, offset_lines(offsets))
+        pid = _clone(kernel, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
+        if pid == 0:
+            return 0
+    except OSError as error:
+        raise _clone_refused(error) from None
+    finally:
+        # In the child nothing may be taken back; it never gets here with a pid of its own
+        if os.getpid() == scene.parent:
+            for fd, flag in reversed(back):
+                kernel.setns(fd, flag)
+                kernel.close(fd)
+    return pid
+
+
+def _own(kernel: Kernel, kind: str) -> int:
+    return kernel.open(f"/proc/self/ns/{FILES[kind]}", os.O_RDONLY)
+
+
+def _join(kernel: Kernel, scene: Scene, kind: str, origin: str) -> None:
+    try:
+        kernel.setns(scene.handles[f"ns:{kind}"], FLAGS[kind])
+    except OSError as error:
+        raise StepError(f"cannot join the {kind} namespace", code="namespace-join", errno=error.errno or 0, origin=origin) from None
+
+
+def _clone(kernel: Kernel, scene: Scene, flags: int) -> int:
+    """clone3(2), into the cgroup where there is one; the door falls back to clone(2) where there is no clone3."""
+    if scene.cgroup >= 0:
+        try:
+            pid = kernel.clone3(flags | CLONE_INTO_CGROUP, cgroup=scene.cgroup)
+            scene.handles["cgroup-joined"] = scene.cgroup
+            return pid
+        except OSError as error:
+            if error.errno not in NOT_INTO_CGROUP:
+                raise  # anything else would fail without the cgroup too; these join it afterwards
+    return kernel.clone3(flags)
+
+
+def _clone_refused(error: OSError) -> StepError:
+    hint = {
+        1: "creating these namespaces needs CAP_SYS_ADMIN, or a new user namespace",
+        28: "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
+        11: "a limit of processes is reached: see pids.max of the cgroup and ulimit -u",
+        22: "the kernel may be built without one of these namespaces",
+    }.get(error.errno or 0, "")
+    return StepError(
+        "cannot create the container's namespaces", code="clone", errno=error.errno or 0, origin="/linux/namespaces", hint=hint
+    )
+
+
+def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:
+    """A process in between enters the user namespace and the others, and clones the init as its sibling."""
+    reader, writer = os.pipe()
+    between = kernel.fork()
+    if between:
+        kernel.close(writer)
+        answer = kernel.read(reader, 4096)
+        kernel.close(reader)
+        kernel.waitpid(between)
+        number, _, text = answer.partition(b" ")
+        if not number or int(number) <= 0:
+            raise StepError(
+                "cannot enter the container's namespaces", code="namespace-join", errno=-int(number or b"0"), origin=os.fsdecode(text)
+            )
+        return int(number)
+    kernel.close(reader)
+    origin = "/linux/namespaces"
+    try:
+        for join in _user_in_time(kernel, plan, scene):
+            origin = join
+        flags = plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP)
+        pid = kernel.clone3(flags | CLONE_PARENT)
+        if pid == 0:
+            kernel.close(writer)
+            return 0
+        kernel.write(writer, b"%d " % pid)
+    except (OSError, Failure) as error:
+        kernel.write(writer, b"%d %s" % (-(error.errno or 5), os.fsencode(origin)))
+    os._exit(0)
+
+
+def _user_in_time(kernel: Kernel, plan: Plan, scene: Scene) -> list[str]:
+    """Join what this process may join now, then the user namespace, then what only that one allows."""
+    later = []
+    for join in plan.joins:
+        if join.type in ("user", "mount"):
+            continue
+        try:
+            kernel.setns(scene.handles[f"ns:{join.type}"], FLAGS[join.type])
+        except PermissionError:
+            later.append(join)
+    for join in [join for join in plan.joins if join.type == "user"] + later:
+        _join(kernel, scene, join.type, join.origin)
+    return [join.origin for join in plan.joins]

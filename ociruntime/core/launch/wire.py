@@ -1,0 +1,102 @@
+"""What parent and child say to each other, and in which order.
+
+    parent                                    child (becomes the container's init)
+    HOST and OPEN steps, clone3
+    ATTACH steps (id maps, cgroups)
+                        ── go ──▶             ENTER and MOUNTS steps
+                        ◀─ mounted ──         only where prestart or createRuntime hooks wait for it
+    these hooks         ── go ──▶             createContainer hooks, ROOT and PROCESS steps
+                        ◀─ console ──         with the master of the terminal (SCM_RIGHTS)
+                        ◀─ ready ──           nothing left that can fail but the program itself
+    state, console socket
+                        ── go ──▶             execve of the tape player; its end of the wire closes
+    pid file, exit 0    ◀─ (end of file) ──
+
+    At any point the child may say failed instead; it is then gone. Either side takes the end of file
+    for the death of the other.
+
+A message is one datagram: the kind, and fields after NUL characters.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from ociruntime.core import errors
+from ociruntime.core.errors import Failure, StepError
+
+GO = b"go"
+MOUNTED = b"mounted"
+CONSOLE = b"console"
+READY = b"ready"
+FAILED = b"failed"
+GONE = b""
+
+MAX_MESSAGE = 65536
+
+# Which message may follow which, as the parent hears them
+ORDER: dict[bytes, tuple[bytes, ...]] = {
+    GO: (MOUNTED, CONSOLE, READY, FAILED),
+    MOUNTED: (CONSOLE, READY, FAILED),
+    CONSOLE: (READY, FAILED),
+    READY: (GONE, FAILED),
+}
+
+
+class Wire:
+    """One end of the socket pair. Datagrams with borders, so a message is never torn."""
+
+    def __init__(self, end: _socket.socket) -> None:
+        self.end = end
+        self.heard = GO
+
+    def say(self, kind: bytes, *fields: bytes, fd: int = -1) -> None:
+        """Send a message; raises OSError (EPIPE) when the other side is gone."""
+        message = b"\0".join((kind, *fields))[:MAX_MESSAGE]
+        if fd < 0:
+            self.end.send(message, _socket.MSG_NOSIGNAL)
+        else:
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))
+            self.end.sendmsg([message], [rights], _socket.MSG_NOSIGNAL)
+
+    def hear(self) -> tuple[bytes, list[bytes], int]:
+        """The next message: kind, fields, and a descriptor or -1. GONE is the end of file."""
+        message, ancillary, _flags, _address = self.end.recvmsg(MAX_MESSAGE, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        fd = int.from_bytes(ancillary[0][2], "little") if ancillary else -1
+        kind, *fields = message.split(b"\0")
+        return kind, fields, fd
+
+    def expect(self) -> tuple[bytes, list[bytes], int]:
+        """The parent's ear: knows the legal order, and raises what failed in the child as if it had happened here."""
+        kind, fields, fd = self.hear()
+        if kind == FAILED:
+            raise decode_failure(fields)
+        if kind not in ORDER[self.heard]:
+            if kind == GONE:
+                raise StepError("the container's init was killed while it was being set up", code="init-killed")
+            raise StepError(f"the container's init said {kind!r} after {self.heard!r}", code="internal")
+        self.heard = kind
+        return kind, fields, fd
+
+    def close(self) -> None:
+        self.end.close()
+
+
+def pair() -> tuple[Wire, Wire]:
+    """Both ends, CLOEXEC: (the parent's, the child's)."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    return Wire(ours), Wire(theirs)
+
+
+def encode_failure(failure: Failure) -> list[bytes]:
+    """A failure as fields: class, code, sentence, origin, errno, hint."""
+    text = (type(failure).__name__, failure.code, failure.what, failure.origin, str(failure.errno), failure.hint)
+    return [os.fsencode(part.replace("\0", " ")) for part in text]
+
+
+def decode_failure(fields: list[bytes]) -> Failure:
+    """The failure of the other side, of the same class."""
+    name, code, what, origin, number, hint = (os.fsdecode(field) for field in fields)
+    kind: type[Failure] = getattr(errors, name, StepError)
+    return kind(what, code=code, origin=origin, errno=int(number), hint=hint)
