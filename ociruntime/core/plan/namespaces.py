@@ -75,7 +75,7 @@ def contribute_enter(draft: Draft) -> None:
     linux = draft.spec.get("linux") or {}
     if new_user(draft):
         for kind in ("uid", "gid"):
-            ranges = linux.get("uidMappings" if kind == "uid" else "gidMappings") or []
+            ranges = (linux.get("uidMappings") if kind == "uid" else linux.get("gidMappings")) or []
             draft.add(ATTACH, MapIds(origin=f"/linux/{kind}Mappings", kind=kind, lines=_map_lines(ranges), euid=draft.host.euid))
     if new_user(draft) or any(join.type == "user" for join in draft.joins):
         draft.add(ENTER, BecomeRoot(origin="/linux/namespaces", keep_groups=draft.host.euid != 0))
@@ -86,7 +86,7 @@ def contribute_enter(draft: Draft) -> None:
         # Owned by the container's user namespace; entered at the next execve (Linux 6.3)
         draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWTIME, word="--time"))
         if offsets:
-            draft.add(ENTER, TimeOffsets(origin="/linux/timeOffsets", lines=offset_lines(offsets)))
+            draft.add(ENTER, TimeOffsets(origin="/linux/timeOffsets", lines=offset_lines(offsets)))  # type: ignore[arg-type]
     if draft.unshare & CLONE_NEWNET:
         draft.add(ENTER, LoopbackUp(origin="/linux/namespaces"))
 
