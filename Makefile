@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 BUILD := build/native
 
 NATIVE := $(wildcard ociruntime/native/*.c) meson.build $(wildcard meson.options)
+# pip without build isolation finds meson and ninja here.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 LINTED := $(wildcard ociruntime bundles conformance tests)
 
 .PHONY: all lint test-unit clean
@@ -23,8 +25,8 @@ $(VENV)/installed: pyproject.toml
 
 # The package in .venv becomes a link to the checkout, with the built parts beside their sources.
 $(BUILD)/built: $(VENV)/installed $(NATIVE)
-	test -d $(BUILD)/meson-info || PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/meson setup $(BUILD) -Dwerror=true >/dev/null
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/meson compile -C $(BUILD) --ninja-args=--quiet
+	test -d $(BUILD)/meson-info || $(BIN)/meson setup $(BUILD) -Dwerror=true >/dev/null
+	$(BIN)/meson compile -C $(BUILD) --ninja-args=--quiet
 	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player
 	cp $(BUILD)/_door*.so ociruntime/core/kernel/
 	cp $(BUILD)/player ociruntime/core/launch/

@@ -2,11 +2,11 @@
  * The launcher: `ociruntime` on PATH.
  *
  * A script made by pip cannot carry interpreter flags and would load `site` and
- * `re`; this runs the interpreter isolated (-I: no PYTHON* variables, no current
- * directory), without site (-S), in UTF-8 whatever the locale, on the package
- * installed beside it.
+ * `re`. This runs the package installed beside it in an interpreter that is
+ * isolated (no PYTHON* variables, no current directory), without site, and
+ * in UTF-8 whatever the locale: in its own (embedded.c) or, where the build had
+ * none to embed, in the one it was built with.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,14 +15,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* sys.argv arrives as ["-c", package directory, our argv...]. */
-static const char boot[] = "import sys\n"
-                           "argv = sys.argv[2:]\n"
-                           "sys.path.append(sys.argv[1])\n"
+#include "launcher.h"
+#include "python_config.h"
+
+/*
+ * sys.argv arrives as ["-c", site directory, our LC_CTYPE, our argv...]. In the
+ * C locale the interpreter sets that variable (PEP 538, even with -I), and
+ * hooks would inherit it: put it back. "-" stands for unset.
+ */
+static const char boot[] = "import posix, sys\n"
+                           "_, site, lc_ctype, *argv = sys.argv\n"
+                           "if lc_ctype != '-':\n"
+                           "    posix.putenv('LC_CTYPE', lc_ctype)\n"
+                           "    posix.environ[b'LC_CTYPE'] = lc_ctype.encode('utf-8', 'surrogateescape')\n"
+                           "elif posix.environ.pop(b'LC_CTYPE', None):\n"
+                           "    posix.unsetenv('LC_CTYPE')\n"
+                           "sys.path.append(site)\n"
                            "from ociruntime.__main__ import main\n"
                            "main(argv)\n";
 
-static void
+static _Noreturn void
 die(const char *what, const char *path)
 {
     fprintf(stderr, "ociruntime: %s %s: %s\n", what, path, strerror(errno));
@@ -38,14 +50,6 @@ fill_standard_streams(void)
             die("cannot open", "/dev/null");
 }
 
-/* Where pip put the package, seen from the directory of this executable. */
-static const char *const site_directories[] = {
-    "../lib/python" PYTHON_VERSION "/site-packages",
-    "../lib64/python" PYTHON_VERSION "/site-packages",
-    "../lib/python" PYTHON_VERSION "/dist-packages",
-    "../lib/python3/dist-packages",
-};
-
 static char *
 join(const char *directory, const char *name)
 {
@@ -56,6 +60,7 @@ join(const char *directory, const char *name)
     return path;
 }
 
+/* The directory of this program, wherever a symbolic link or PATH found it. */
 static char *
 find_bindir(void)
 {
@@ -69,42 +74,57 @@ find_bindir(void)
     return path;
 }
 
+/* Where pip put the package, seen from the directory of this program. */
 static char *
 find_site(const char *bindir)
 {
-    for (size_t i = 0; i < sizeof site_directories / sizeof *site_directories; i++) {
-        char *site = join(bindir, site_directories[i]);
+    static const char *const candidates[] = {
+        "../lib/python" PYTHON_VERSION "/site-packages",
+        "../lib64/python" PYTHON_VERSION "/site-packages",
+        "../lib/python" PYTHON_VERSION "/dist-packages", /* Debian, outside of virtual environments */
+        "../lib/python3/dist-packages",
+    };
+
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        char *site = join(bindir, candidates[i]);
         char *front_door = join(site, "ociruntime/__main__.py");
-        int found = access(front_door, F_OK);
+        int found = access(front_door, F_OK) == 0;
 
         free(front_door);
-        if (found == 0)
+        if (found)
             return site;
         free(site);
     }
-    die("cannot find the package ociruntime in ../lib/python" PYTHON_VERSION "/site-packages beside", bindir);
-    return NULL;
+    die("cannot find the package in ../lib/python" PYTHON_VERSION "/site-packages, seen from", bindir);
 }
 
-int
-main(int argc, char **argv)
+static _Noreturn void
+run_interpreter(int argc, char **argv, const char *bindir, char *site)
 {
-    char *bindir, *site, *python;
-    char **args;
-
-    fill_standard_streams();
-    bindir = find_bindir();
-    site = find_site(bindir);
-    python = access(BASE_PYTHON, X_OK) == 0 ? (char *)BASE_PYTHON : join(bindir, "python3");
-
-    char *const flags[] = {python, "-I", "-S", "-X", "utf8", "-c", (char *)boot, site};
+    char *python = access(BASE_PYTHON, X_OK) == 0 ? BASE_PYTHON : join(bindir, "python" PYTHON_VERSION);
+    char *lc_ctype = getenv("LC_CTYPE") != NULL ? getenv("LC_CTYPE") : "-";
+    char *const flags[] = {python, "-I", "-S", "-X", "utf8", "-c", (char *)boot, site, lc_ctype};
     const size_t count = sizeof flags / sizeof *flags;
+    char **args = calloc(count + (size_t)argc + 1, sizeof *args);
 
-    args = calloc(count + (size_t)argc + 1, sizeof *args);
     if (args == NULL)
         die("cannot start", python);
     memcpy(args, flags, sizeof flags);
     memcpy(args + count, argv, (size_t)argc * sizeof *args);
     execv(python, args);
     die("cannot run", python);
+}
+
+int
+main(int argc, char **argv)
+{
+    char *bindir, *site;
+
+    fill_standard_streams();
+    bindir = find_bindir();
+    site = find_site(bindir);
+#ifdef EMBED
+    run_embedded(argc, argv, site);
+#endif
+    run_interpreter(argc, argv, bindir, site);
 }
