@@ -88,7 +88,7 @@ def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None
     player = scene.handles["player"]
     for fd in (tape, *scene.inherited):
         kernel.set_inheritable(fd)
-    _take_console(kernel, scene)
+    _take_console(kernel, scene, ends)
     for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
         kernel.signal_default(number)
     ends.say(wire.READY)
@@ -98,8 +98,9 @@ def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None
     kernel.execveat(player, [b"ociruntime-init", b"%d" % tape])
 
 
-def _take_console(kernel: Kernel, scene: Scene) -> None:
+def _take_console(kernel: Kernel, scene: Scene, ends: Wire) -> None:
     if scene.console >= 0:
+        ends.say(wire.CONSOLE, fd=scene.handles["master"])
         for fd in (0, 1, 2):
             kernel.dup2(scene.console, fd)
 

@@ -1,0 +1,134 @@
+"""The parent's side of create: everything around the clone, and taking it all back when something fails."""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from ociruntime.core.errors import StateError
+from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC
+from ociruntime.core.launch import wire
+from ociruntime.core.launch.act import act, undo
+from ociruntime.core.launch.child import Hooks, child_main
+from ociruntime.core.launch.clone import clone_init
+from ociruntime.core.launch.player import open_player
+from ociruntime.core.plan.draft import ATTACH, HOST, OPEN
+from ociruntime.core.rootfs import open_proc
+from ociruntime.core.state.status import start_time
+from ociruntime.core.state.store import SOCKET
+from ociruntime.core.steps.base import Scene
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.state.store import Container
+    from ociruntime.core.steps.base import Step
+
+    RunHooks = Callable[[str, int, str], None]  # kind of hook, pid of the container, status to show
+
+
+class Launch:
+    """One create in progress. `document` is the state document, saved by the caller before the first step."""
+
+    def __init__(self, kernel: Kernel, plan: Plan, container: Container, document: dict[str, Any]) -> None:
+        self.kernel = kernel
+        self.plan = plan
+        self.container = container
+        self.document = document
+        self.scene = Scene()
+        self.done: list[Step] = []
+        self.ends: wire.Wire | None = None
+
+    def prepare(self, preserve: int, *, listen: bool) -> None:
+        """Handles for the child: procfs, the player, and the way in which `start` will reach it."""
+        check_preserved(self.kernel, preserve)
+        self.kernel.close_range(3 + preserve, CLOSE_RANGE_CLOEXEC)
+        scene = self.scene
+        scene.parent = os.getpid()
+        scene.proc = open_proc(self.kernel)
+        scene.handles["player"] = open_player(self.kernel)
+        scene.handles["wait"] = self._listen() if listen else self._socketpair()
+        scene.inherited.append(scene.handles["wait"])
+
+    def _listen(self) -> int:
+        """The socket on which init waits. Its name is below the state directory, whatever that one's length."""
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        listener.bind(f"/proc/self/fd/{self.container.fd}/{SOCKET}")
+        listener.listen(1)
+        return listener.detach()
+
+    def _socketpair(self) -> int:
+        """For `run`, which is its own `start`: no name, and nobody else can connect."""
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        self.scene.handles["start"] = ours.detach()
+        return theirs.detach()
+
+    def clone(self, offsets: dict[str, dict[str, int]], hooks: Hooks) -> None:
+        """Effects on the host, then the child, up to its being ready to go."""
+        kernel, plan, scene = self.kernel, self.plan, self.scene
+        act(kernel, scene, plan.stages[HOST], self.done)
+        act(kernel, scene, plan.stages[OPEN])
+        self.ends, theirs = wire.pair()
+        pid = clone_init(kernel, plan, scene, offsets)
+        if pid == 0:
+            self.ends.close()
+            self.container.close()  # or the child would hold the lock after the parent's death
+            child_main(kernel, plan, scene, theirs, hooks)
+        theirs.close()
+        scene.pid = pid
+        act(kernel, scene, plan.stages[ATTACH], self.done)
+        self.document["startTime"] = start_time(kernel, pid)
+
+    def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:
+        """Let the child work. Returns the master of its terminal, -1 without one. Raises what failed there."""
+        assert self.ends is not None
+        self.ends.say(wire.GO)
+        if wait:
+            self.ends.expect()
+            run_hooks("prestart", self.scene.pid, "creating")
+            run_hooks("createRuntime", self.scene.pid, "creating")
+            self.ends.say(wire.GO)
+        kind, _fields, master = self.ends.expect()
+        if kind == wire.CONSOLE:
+            self.ends.expect()
+        return master
+
+    def park(self) -> None:
+        """Everything is on record: the child executes the player. Raises what the kernel says to that."""
+        assert self.ends is not None
+        self.ends.say(wire.GO)
+        self.ends.expect()
+        for name in ("wait", "player"):
+            self.kernel.close(self.scene.handles.pop(name))
+
+    def abort(self) -> None:
+        """Leave the host as it was: no process, no cgroup, no state directory. Never raises."""
+        kernel, pid = self.kernel, self.scene.pid
+        if pid:
+            try:
+                kernel.kill(pid, 9)
+                kernel.waitpid(pid)
+            except OSError:
+                pass  # already gone
+        undo(kernel, self.scene, self.done)
+        try:
+            self.container.remove()
+        except OSError:
+            pass  # `delete --force` can try again
+
+
+def check_preserved(kernel: Kernel, preserve: int) -> None:
+    """--preserve-fds counts descriptors that must be open (runc's words)."""
+    for fd in range(3, 3 + preserve):
+        try:
+            kernel.fstat(fd)
+        except OSError as error:
+            raise StateError(
+                f"unable to stat preserved-fd {fd} (of {preserve})", code="preserve-fds", errno=error.errno or 0,
+                hint="open it, or lower --preserve-fds",
+            ) from None  # fmt: skip
+

@@ -1,0 +1,38 @@
+"""Letting init execute its program, and hearing whether it could.
+
+The player keeps the connection across execve as a CLOEXEC descriptor: the end of the file means that the
+program runs, and a message means that a call of the tape failed. Other runtimes lose that error.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import ProgramError, StepError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.errors import Failure
+    from ociruntime.core.kernel import Kernel
+
+
+def hear_beginning(kernel: Kernel, fd: int, document: dict[str, Any]) -> None:
+    """Wait for the program to be executed. Raises ProgramError or StepError with what was refused."""
+    try:
+        report = kernel.read(fd, 16)
+    except ConnectionResetError:
+        report = b""  # init was killed; what became of the container is its status, not ours to tell
+    finally:
+        kernel.close(fd)
+    if len(report) == 16:
+        raise _refused(document, int.from_bytes(report[:8], "little"), int.from_bytes(report[8:], "little"))
+
+
+def _refused(document: dict[str, Any], index: int, number: int) -> Failure:
+    calls = document.get("last") or []
+    shown, origin = calls[index] if index < len(calls) else ("a system call of the container's init", "")
+    if not shown.startswith("exec "):
+        return StepError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="last-step")
+    return ProgramError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="program-exec")

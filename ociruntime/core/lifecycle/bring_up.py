@@ -1,0 +1,162 @@
+"""What create and run share: from a bundle to an init that is ready to be started.
+
+Nothing happens to the host before the plan is complete and <root>/<id>/ says what is going to happen.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ociruntime.core.errors import UsageError
+from ociruntime.core.jsonio import dumps
+from ociruntime.core.launch.child import Hooks
+from ociruntime.core.launch.parent import Launch
+from ociruntime.core.lifecycle.probe import probe_host
+from ociruntime.core.plan.build import build
+from ociruntime.core.spec.load import load_config
+from ociruntime.core.state.status import CREATING, document_for
+from ociruntime.core.state.store import CONFIG, reserve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.options import CreateOptions, Globals
+    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.spec.types import Spec
+
+PARENT_HOOKS = ("prestart", "createRuntime")
+LATER_HOOKS = ("poststart", "poststop")
+
+
+class Created:
+    """A container whose init is parked (create) or waits on our socket pair (run)."""
+
+    def __init__(self, spec: Spec, launch: Launch, master: int) -> None:
+        self.spec = spec
+        self.launch = launch
+        self.master = master  # of its terminal, -1 without one
+
+
+def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globals, *, listen: bool) -> Created:
+    """Create the container (runtime.md, Lifecycle 1 to 5). On failure the host is as before, and a Failure says why."""
+    spec, raw = load_config(options.config or f"{options.bundle}/config.json")
+    check_terminal(spec, options)
+    plan = build(spec, container_id, options, g, probe_host(kernel))
+    container = reserve(kernel, container_id, g)
+    launch = Launch(kernel, plan, container, new_document(spec, plan, options))
+    try:
+        container.write(CONFIG, raw)
+        container.save(launch.document)
+        launch.prepare(options.preserve_fds + listen_fds(), listen=listen)
+        console = _connect_console(options)
+        child_hooks, parent_hooks = _hooks(kernel, spec, launch)
+        launch.clone((spec.get("linux") or {}).get("timeOffsets") or {}, child_hooks)
+        master = launch.set_up(parent_hooks, wait=child_hooks.wait)
+        launch.document["pid"] = launch.scene.pid
+        container.save(launch.document)
+        if console:
+            send_console(console, master)
+            master = -1
+        launch.park()
+        if options.pid_file:
+            write_pid_file(kernel, options.pid_file, launch.scene.pid)
+    except BaseException:
+        launch.abort()
+        raise
+    return Created(spec, launch, master)
+
+
+def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, Any]:
+    """state.json before the first effect: enough for `delete` to clean up whatever a killed create leaves."""
+    now = time.time_ns()
+    hooks = spec.get("hooks") or {}
+    return {
+        "ociVersion": spec["ociVersion"],
+        "id": plan.id,
+        "pid": 0,
+        "startTime": 0,
+        "bundle": options.bundle,
+        "rootfs": plan.rootfs,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}Z",
+        "annotations": spec.get("annotations") or {},
+        "uid": os.geteuid(),
+        "cgroup": plan.cgroup,
+        "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
+        "last": [[call.shown or call.name, call.origin] for call in plan.last],
+        "program": "process" in spec,
+    }
+
+
+def check_terminal(spec: Spec, options: CreateOptions) -> None:
+    """A terminal needs somebody to hold its other side (runc's words; clients.md 1.7)."""
+    terminal = bool((spec.get("process") or {}).get("terminal"))
+    if terminal and options.detach and not options.console_socket:
+        raise UsageError(
+            "cannot allocate tty if ociruntime will detach without setting console socket", code="console-socket-missing",
+            origin="/process/terminal", hint="give --console-socket, or set process.terminal to false",
+        )  # fmt: skip
+    if options.console_socket and not (terminal and options.detach):
+        raise UsageError(
+            "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"
+        )
+
+
+def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
+    """Hooks as child and parent run them. Their code is loaded only where there are any."""
+    hooks: dict[str, Any] = dict(spec.get("hooks") or {})
+
+    def run(kind: str, pid: int, status: str) -> None:
+        if hooks.get(kind):
+            from ociruntime.core.launch.hooks import run_hooks
+
+            state = document_for(launch.container, {**launch.document, "pid": pid}, status)
+            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}")
+
+    create_container = None
+    if hooks.get("createContainer"):
+        from ociruntime.core.launch import hooks as _loaded_before_the_pivot
+
+        assert _loaded_before_the_pivot
+
+        def create_container() -> None:
+            run("createContainer", kernel.getpid(), CREATING)
+
+    return Hooks(any(hooks.get(kind) for kind in PARENT_HOOKS), create_container), run
+
+
+def listen_fds() -> int:
+    """Descriptors of socket activation, passed on after the standard three (sd_listen_fds(3))."""
+    given = os.environ.get("LISTEN_FDS", "")
+    if not given.isdigit() or os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    return int(given)
+
+
+def _connect_console(options: CreateOptions) -> Any:
+    if not options.console_socket:
+        return None
+    from ociruntime.core.launch.console import connect
+
+    return connect(options.console_socket)
+
+
+def send_console(console: Any, master: int) -> None:
+    """Exactly one descriptor, in one message (clients.md 1.7)."""
+    from ociruntime.core.launch.console import send
+
+    send(console, master)
+
+
+def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
+    """Decimal digits without a newline, complete from the first moment (clients.md 1.6)."""
+    directory, name = os.path.split(path)
+    hidden = os.path.join(directory, f".{name}")
+    fd = kernel.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_TRUNC, 0o666)
+    try:
+        kernel.write(fd, b"%d" % pid)
+    finally:
+        kernel.close(fd)
+    os.rename(hidden, path)

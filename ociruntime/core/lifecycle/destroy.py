@@ -1,0 +1,70 @@
+"""Taking a container away: its processes, its cgroups, its state directory, and the poststop hooks."""
+
+from __future__ import annotations
+
+import select
+
+from ociruntime.core.cgroup.remove import remove_cgroups
+from ociruntime.core.errors import Failure, StateError
+from ociruntime.core.jsonio import dumps
+from ociruntime.core.lifecycle.kill import signal_init
+from ociruntime.core.state.status import STOPPED, document_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.state.store import Container
+
+SIGKILL = 9
+PATIENCE_MS = 10_000
+
+
+def kill_init(kernel: Kernel, document: dict[str, Any]) -> None:
+    """End init and wait until it is gone. Raises StateError when the kernel does not let it die in time."""
+    pid = document.get("pid", 0)
+    try:
+        pidfd = kernel.pidfd_open(pid) if pid else -1
+    except ProcessLookupError:
+        return
+    if pidfd < 0:
+        return
+    try:
+        if signal_init(kernel, document, SIGKILL):
+            from ociruntime.core.lifecycle.kill import _thaw
+
+            _thaw(kernel, document)
+            waiter = select.poll()
+            waiter.register(pidfd, select.POLLIN)
+            if not waiter.poll(PATIENCE_MS):
+                raise StateError(
+                    f"the container's init (process {pid}) does not die", code="init-stuck",
+                    hint="it hangs in the kernel: look at /proc/%d/stack" % pid,
+                )  # fmt: skip
+    finally:
+        kernel.close(pidfd)
+
+
+def destroy(kernel: Kernel, container: Container, document: dict[str, Any]) -> None:
+    """Remove everything that create made (runtime.md, Lifecycle 12 and 13). May be called again after a failure."""
+    kill_init(kernel, document)
+    if document.get("cgroup"):
+        remove_cgroups(kernel, document["cgroup"])
+    container.remove()
+    hooks = (document.get("hooks") or {}).get("poststop")
+    if hooks:
+        _run_poststop(kernel, container, document, hooks)
+
+
+def _run_poststop(kernel: Kernel, container: Container, document: dict[str, Any], hooks: list[Any]) -> None:
+    """Each of them, whatever the others did: a failure is a warning only."""
+    from ociruntime.core.launch.hooks import run_hooks
+    from ociruntime.core.log import warn
+
+    state = dumps(document_for(container, document, STOPPED)).encode()
+    for index, hook in enumerate(hooks):
+        try:
+            run_hooks(kernel, [hook], state, "poststop", f"/hooks/poststop/{index}")
+        except Failure as failure:
+            warn(failure.line())

@@ -1,0 +1,32 @@
+"""The facts about the host that plans depend on: read, never changed."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.cgroup.host import probe_cgroups
+from ociruntime.core.plan.draft import Host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+
+WHOLE_MAP = ["0", "0", "4294967295"]
+
+
+def probe_host(kernel: Kernel) -> Host:
+    """Read them from procfs."""
+    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel))
+    probe_cgroups(kernel, host)
+    return host
+
+
+def in_user_namespace(kernel: Kernel) -> bool:
+    """Whether this process is in another user namespace than the initial one, whose map is the whole range."""
+    try:
+        fd = kernel.open("/proc/self/uid_map", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    words = kernel.read(fd, 256).decode().split()
+    kernel.close(fd)
+    return words != WHOLE_MAP

@@ -1,0 +1,49 @@
+"""run: create and start in one, in the foreground unless asked otherwise."""
+
+from __future__ import annotations
+
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.kernel.flags import PR_SET_CHILD_SUBREAPER
+from ociruntime.core.lifecycle.begin import hear_beginning
+from ociruntime.core.lifecycle.bring_up import bring_up
+from ociruntime.core.lifecycle.destroy import destroy
+from ociruntime.core.lifecycle.start import run_poststart
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.lifecycle.bring_up import Created
+    from ociruntime.core.options import CreateOptions, Globals
+
+
+def run(container_id: str, options: CreateOptions, g: Globals) -> int:
+    """The exit status of the program (128 + signal), or 0 with detach. Raises Failure."""
+    kernel = Kernel()
+    if not options.detach:
+        from ociruntime.core.lifecycle import foreground
+
+        if not options.no_subreaper:
+            kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        signals = foreground.block_signals()
+    created = bring_up(kernel, container_id, options, g, listen=False)
+    _begin(kernel, created)
+    if options.detach:
+        return 0
+    launch = created.launch
+    code = foreground.wait(kernel, launch.scene.pid, signals, created.master)
+    if not options.keep:
+        destroy(kernel, launch.container, launch.document)
+    return code
+
+
+def _begin(kernel: Kernel, created: Created) -> None:
+    """The start of a run; a program that cannot be executed leaves no container behind."""
+    launch = created.launch
+    connection = launch.scene.handles["start"]
+    try:
+        kernel.write(connection, b"\n")
+        launch.container.unlock()
+        hear_beginning(kernel, connection, launch.document)
+        run_poststart(kernel, launch.container, launch.document)
+    except BaseException:
+        launch.abort()
+        raise

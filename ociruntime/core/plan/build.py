@@ -1,0 +1,53 @@
+"""(Spec, choices, host) to Plan: the features in the order in which their steps must run."""
+
+from __future__ import annotations
+
+from ociruntime.core.kernel.flags import CLONE_NEWNS
+from ociruntime.core.plan import cgroup, devices, mounts, namespaces, process, root
+from ociruntime.core.plan.draft import MOUNTS, Draft
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.options import CreateOptions, Globals
+    from ociruntime.core.plan.draft import Host, Plan
+    from ociruntime.core.spec.types import Spec
+
+
+def build(spec: Spec, container_id: str, options: CreateOptions, g: Globals, host: Host) -> Plan:
+    """The plan of a new container. Changes nothing; raises ConfigError or HostError."""
+    return draft_of(spec, container_id, options, g, host).plan()
+
+
+def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, host: Host) -> Draft:
+    """The same, before it is closed: `explain` and NOTIFY_SOCKET want a look inside."""
+    draft = Draft(spec, container_id, options, g, host)
+    root.find_rootfs(draft)
+    namespaces.contribute_flags(draft)
+    cgroup.contribute(draft)
+    namespaces.contribute_enter(draft)
+    root.contribute_begin(draft)
+    mounts.contribute(draft)
+    devices.contribute(draft)
+    _console(draft)
+    root.contribute_masks(draft)
+    root.contribute_end(draft)
+    namespaces.contribute_names(draft)
+    process.contribute(draft)
+    return draft
+
+
+def _console(draft: Draft) -> None:
+    wanted = draft.spec.get("process") or {}
+    if not wanted.get("terminal"):
+        return
+    from ociruntime.core.steps.console import Console
+
+    size = wanted.get("consoleSize") or {}
+    draft.add(
+        MOUNTS,
+        Console(
+            origin="/process/terminal",
+            size=(size.get("height", 0), size.get("width", 0)),
+            bind=bool(draft.unshare & CLONE_NEWNS),
+        ),
+    )
