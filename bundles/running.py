@@ -75,20 +75,20 @@ class Plan:
 def run(plan: Plan) -> int:
     """Run the containers of a plan; returns the exit status of the last one, after all are gone."""
     with tempfile.TemporaryDirectory(prefix="bundle-run-") as scratch:
-        identity = _identity(plan.containers[-1], Path(scratch))
+        whose = identity(plan.containers[-1], Path(scratch))
         try:
             for argv in plan.before():
-                done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False, **identity)
+                done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False, **whose)
                 if done.returncode != 0:
                     raise BundleError(f"{shlex.join(argv)}: exit status {done.returncode}")
-            return subprocess.run(plan.front(), check=False, **identity, **_stdio(plan.containers[-1])).returncode
+            return subprocess.run(plan.front(), check=False, **whose, **_stdio(plan.containers[-1])).returncode
         finally:
             for argv in plan.after():
                 # A missing container is fine here; anything else shows as a leftover below.
-                subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, **identity)
+                subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, **whose)
 
 
-def _identity(container: Container, scratch: Path) -> dict[str, Any]:
+def identity(container: Container, scratch: Path) -> dict[str, Any]:
     """Arguments for subprocess.run: who the runtime runs as, and where that user's state directory is."""
     if not container.rootless or container.owner is None or os.geteuid() != 0:
         return {}

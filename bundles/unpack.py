@@ -54,7 +54,7 @@ def unpack(source: Path, root: Root) -> None:
         for entry in entries:
             _put(entry, root)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise BundleError(f"{source}: not a tar archive that can be read: {error}") from error
+        raise BundleError(f"{source}: not a whole tar archive, plain or compressed by gzip, bzip2 or xz") from error
     except OSError as error:
         raise BundleError(f"{source}: {error.filename or 'reading'}: {error.strerror}") from error
 

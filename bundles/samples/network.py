@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 from ..build import Container, Request, sample
 from ..config import capabilities, merge, shell
@@ -26,18 +27,21 @@ ip link delete "$1" 2>/dev/null || true
 """
 
 
+def interface(out: Path) -> str:
+    """The host's end of the pair: at most 15 bytes, another one for each bundle that may run meanwhile."""
+    return f"veth-{sha256(bytes(out)).hexdigest()[:8]}"
+
+
 @sample("a veth pair by a hook: an address of its own, and the host within reach")
 def network(request: Request) -> Iterator[Container]:
     find("ip")
     find("nsenter")
-    # Interface names have at most 15 bytes; both differ for bundles that run at the same time.
-    digest = sha256(str(request.out).encode()).hexdigest()
-    interface, subnet = f"veth-{digest[:8]}", f"10.231.{int(digest[8:10], 16)}"
+    subnet = f"10.231.{sha256(bytes(request.out)).digest()[-1]}"
 
     def hook(script: str) -> list[object]:
         path = str(request.out / script)
         environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-        return [{"path": path, "args": [script, interface, subnet], "env": environment, "timeout": 10}]
+        return [{"path": path, "args": [script, interface(request.out), subnet], "env": environment, "timeout": 10}]
 
     script = f"""
         ip -4 -o address show dev eth0 | awk '{{print $2, $4}}'
