@@ -86,14 +86,19 @@ class Arguments:
 COMMANDS = (
     "create",
     "delete",
+    "events",
+    "exec",
+    "features",
     "kill",
     "list",
     "pause",
+    "ps",
     "resume",
     "run",
     "spec",
     "start",
     "state",
+    "update",
 )
 
 # Commands that leave all that follows their first operand to another program.

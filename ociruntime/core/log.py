@@ -48,9 +48,11 @@ class Log:
             self._record("debug", message, fields)
 
     def warning(self, message: str, **fields: str | int) -> None:
-        """Record a peculiarity that stops nobody; nothing without --debug (see above)."""
+        """A peculiarity that stops nobody: a line on stderr, and with --debug a record (see above)."""
         if self.debugging:
             self._record("warning", message, fields)
+        if self._file >= 0 or not (self._json or self.debugging):
+            write(2, f"warning: {message}\n")
 
     def error(self, failure: Failure) -> None:
         """Record the failure of this call, and say it in one line on stderr."""
@@ -88,3 +90,8 @@ def render(level: str, message: str, now: str, fields: dict[str, str | int], *, 
 
 
 LOG = Log()
+
+
+def warn(message: str) -> None:
+    """Tell of a peculiarity that stops nobody."""
+    LOG.warning(message)

@@ -1,15 +1,19 @@
 """The commands turn words into what the lifecycle is asked for."""
 
+import copy
 import json
+import os
+import shutil
 import signal
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from ociruntime import cli
-from ociruntime.commands import kill, list, spec
+from ociruntime.commands import events, exec, kill, list, ps, spec, update
 from ociruntime.commands.create import create_options
-from ociruntime.core.errors import HostError, UsageError
+from ociruntime.core.errors import ConfigError, HostError, UsageError
 from ociruntime.core.options import Globals
 
 
@@ -20,7 +24,8 @@ def parsed(name: str, *words: str) -> cli.Arguments:
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_has_what_the_front_door_needs(name: str) -> None:
     command = cli.command_named(name)
-    assert command.__doc__ and command.SUMMARY and command.USAGE
+    assert command.__doc__ and command.SUMMARY
+    assert bool(command.USAGE) == bool(command.OPTIONS or command.OPERANDS != (0, 0))
     assert command.SUMMARY[0].islower() and not command.SUMMARY.endswith(".")
     least, most = command.OPERANDS
     assert least <= most or most == -1
@@ -116,3 +121,180 @@ class TestSpec:
     def test_a_pure_v2_host_gets_a_cgroup_namespace(self) -> None:
         kinds = [entry["type"] for entry in spec.example(cgroup_namespace=True)["linux"]["namespaces"]]
         assert kinds == ["pid", "network", "ipc", "uts", "mount", "cgroup"]
+
+
+class TestExec:
+    BASE: ClassVar[dict[str, Any]] = {
+        "terminal": True,
+        "args": ["init"],
+        "cwd": "/",
+        "env": ["PATH=/bin"],
+        "user": {"uid": 5, "gid": 6, "additionalGids": [7]},
+        "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "ambient": ["CAP_KILL"]},
+        "noNewPrivileges": True,
+        "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1, "soft": 1}],
+    }
+
+    def process(self, *words: str) -> dict[str, Any]:
+        base = copy.deepcopy(self.BASE)
+        process = exec.process_from_flags(base, parsed("exec", *words))
+        assert base == self.BASE  # the caller's document stays as it was
+        return process
+
+    def test_takes_after_the_container(self) -> None:
+        process = self.process("id", "sh", "-c", "exit 3", "--tty")
+        assert process == {**self.BASE, "args": ["sh", "-c", "exit 3", "--tty"], "terminal": False}
+
+    def test_options(self) -> None:
+        words = "--tty --cwd /tmp -e A=1 --env B= --apparmor p --process-label l --no-new-privs=false id true"
+        process = self.process(*words.split())
+        assert process["terminal"] is True and process["noNewPrivileges"] is False
+        assert process["cwd"] == "/tmp"
+        assert process["env"] == ["PATH=/bin", "A=1", "B="]
+        assert (process["apparmorProfile"], process["selinuxLabel"]) == ("p", "l")
+
+    @pytest.mark.parametrize(
+        ("words", "user"),
+        [
+            ("-u 1", {"uid": 1, "gid": 6, "additionalGids": [7]}),
+            ("--user=1:2", {"uid": 1, "gid": 2, "additionalGids": [7]}),
+            ("-u 4294967294:0", {"uid": 4294967294, "gid": 0, "additionalGids": [7]}),
+            ("-g 8 -g 9", {"uid": 5, "gid": 6, "additionalGids": [7, 8, 9]}),
+        ],
+    )
+    def test_user(self, words: str, user: dict[str, Any]) -> None:
+        assert self.process(*words.split(), "id", "true")["user"] == user
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            ":",
+            "1:",
+            ":1",
+            "a",
+            "1:a",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1:2:3",
+            "0x1",
+            "4294967295",
+            "99999999999",
+            "\u0661",
+        ],
+    )
+    def test_user_that_is_none_cve_2026_30892(self, text: str) -> None:
+        with pytest.raises(UsageError, match="--user"):
+            self.process("--user", text, "id", "true")
+
+    @pytest.mark.parametrize("text", ["", "a", "-1", "4294967295", "1,2"])
+    def test_groups_that_are_none(self, text: str) -> None:
+        with pytest.raises(UsageError, match="--additional-gids"):
+            self.process("--additional-gids", text, "id", "true")
+
+    @pytest.mark.parametrize("text", ["", "A", "=1"])
+    def test_variables_that_are_none(self, text: str) -> None:
+        with pytest.raises(UsageError, match="environment variable"):
+            self.process("--env", text, "id", "true")
+
+    def test_capabilities_are_not_inheritable_cve_2022_29162(self) -> None:
+        capabilities = self.process("--cap", "CAP_NET_RAW", "-c", "kill", "id", "true")["capabilities"]
+        assert capabilities == {
+            "bounding": ["CAP_KILL", "CAP_NET_RAW"],
+            "effective": ["CAP_KILL", "CAP_NET_RAW"],
+            "permitted": ["CAP_NET_RAW", "CAP_KILL"],
+            "ambient": ["CAP_KILL"],
+        }
+
+    def test_process_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "process.json"
+        path.write_text('{"args": ["sh"], "cwd": "/"}')
+        assert exec.read_process(str(path)) == {"args": ["sh"], "cwd": "/"}
+        path.write_text("[]")
+        with pytest.raises(ConfigError, match="expected an object"):
+            exec.read_process(str(path))
+        with pytest.raises(ConfigError, match="open"):
+            exec.read_process(str(tmp_path / "missing"))
+
+
+class TestPs:
+    OUTPUT = (
+        "UID          PID    PPID  C STIME TTY          TIME CMD\n"
+        "root           1       0  0 10:00 ?        00:00:01 init 42\n"
+        "root          42       1  0 10:00 ?        00:00:01 sh\n\n"
+        "root         421      42  0 10:00 ?        00:00:01 sleep\n"
+    )
+
+    def test_only_the_containers_lines(self) -> None:
+        heading, *lines = ps.select(self.OUTPUT, [42, 421]).splitlines()
+        assert heading.startswith("UID")
+        assert [line.split()[1] for line in lines] == ["42", "421"]
+
+    def test_no_processes(self) -> None:
+        assert ps.select(self.OUTPUT, []) == self.OUTPUT.splitlines()[0] + "\n"
+
+    @pytest.mark.parametrize("output", ["", "CMD\nx\n"])
+    def test_no_column_of_pids(self, output: str) -> None:
+        with pytest.raises(HostError, match="PID"):
+            ps.select(output, [1])
+
+    @pytest.mark.skipif(not shutil.which("ps"), reason="this machine has no ps")
+    def test_the_hosts_ps(self) -> None:
+        assert len(ps.select(ps.host_ps([]), [os.getpid()]).splitlines()) == 2
+        assert ps.host_ps(["-o", "pid", "-p", str(os.getpid())]).split() == ["PID", str(os.getpid())]
+        with pytest.raises(HostError, match="status"):
+            ps.host_ps(["--nonsense"])
+
+
+class TestUpdate:
+    def test_flags(self) -> None:
+        words = "--memory 1g --memory-swap=-1 --cpu-quota -1 --cpuset-cpus 0-1 --pids-limit 5 id"
+        args = parsed("update", *words.split())
+        assert update.resources_from_flags(args) == {
+            "cpu": {"quota": -1, "cpus": "0-1"},
+            "memory": {"limit": 1 << 30, "swap": -1},
+            "pids": {"limit": 5},
+        }
+
+    def test_every_flag_has_a_place(self) -> None:
+        places = {*update._PLACES, "--resources", "--l3-cache-schema", "--mem-bw-schema"}
+        assert places == {option.names[0] for option in update.OPTIONS if not option.hidden}
+
+    def test_zero_is_a_value(self) -> None:
+        assert update.resources_from_flags(parsed("update", "--cpu-idle", "0", "id")) == {"cpu": {"idle": 0}}
+        assert update.resources_from_flags(parsed("update", "id")) == {}
+
+    def test_shares_are_not_negative(self) -> None:
+        with pytest.raises(UsageError, match="negative"):
+            update.resources_from_flags(parsed("update", "--cpu-share", "-1", "id"))
+
+    def test_rdt(self) -> None:
+        assert update.rdt_from_flags(parsed("update", "--l3-cache-schema", "L3:0=f", "id")) == {
+            "l3CacheSchema": "L3:0=f"
+        }
+
+    def test_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "r.json"
+        path.write_text('{"pids": {"limit": 3}}')
+        assert update.read_resources(str(path)) == {"pids": {"limit": 3}}
+        with path.open() as file:
+            monkeypatch.setattr("sys.stdin", file)
+            assert update.read_resources("-") == {"pids": {"limit": 3}}
+        path.write_text("3")
+        with pytest.raises(ConfigError, match="expected an object"):
+            update.read_resources(str(path))
+
+
+class TestEvents:
+    @pytest.mark.parametrize(
+        ("text", "seconds"), [("5s", 5), ("500ms", 0.5), ("1m30s", 90), ("1.5h", 5400), ("2us", 2e-6), (".5s", 0.5)]
+    )
+    def test_durations(self, text: str, seconds: float) -> None:
+        assert events.seconds(text) == pytest.approx(seconds)
+
+    @pytest.mark.parametrize("text", ["", "5", "s", "5x", "-5s", "0s", "1..5s", ".s", "5 s"])
+    def test_what_is_no_duration(self, text: str) -> None:
+        with pytest.raises(UsageError, match="invalid duration"):
+            events.seconds(text)

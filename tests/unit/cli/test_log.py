@@ -24,6 +24,7 @@ def test_json_log_holds_exactly_one_record(tmp_path: Path, capfd: pytest.Capture
     log = opened(tmp_path / "log", "json")
     log.debug("a step")
     log.warning("a peculiarity")
+    assert capfd.readouterr().err == "warning: a peculiarity\n"
     log.error(FAILURE)
     record = json.loads((tmp_path / "log").read_text())  # podman reads the whole file as one document
     assert datetime.fromisoformat(record.pop("time")).utcoffset() is not None

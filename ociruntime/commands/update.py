@@ -1,0 +1,145 @@
+"""Change the limits of a running container.
+
+With --resources the other options are ignored; the document has the form of the specification's
+linux.resources, and what it leaves out stays as it is. Sizes take the suffixes k, m, g and t.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.core.errors import ConfigError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SUMMARY = "change the limits of a container"
+USAGE = "[options] ID"
+OPERANDS = (1, 1)
+OPTIONS = (
+    Option(
+        names=("--resources", "-r"),
+        kind="str",
+        metavar="FILE",
+        help="read the limits from a JSON file, from standard input when FILE is -",
+    ),
+    Option(
+        names=("--blkio-weight",),
+        kind="int",
+        metavar="WEIGHT",
+        help="share of block I/O, 10 to 1000",
+    ),
+    Option(names=("--cpu-period",), kind="int", metavar="USEC", help="period of the CPU quota"),
+    Option(names=("--cpu-quota",), kind="int", metavar="USEC", help="CPU time per period; -1 is no limit"),
+    Option(
+        names=("--cpu-burst",),
+        kind="int",
+        metavar="USEC",
+        help="unused CPU time that may be used in a later period",
+    ),
+    Option(
+        names=("--cpu-share",),
+        kind="int",
+        metavar="SHARES",
+        help="share of the CPUs relative to other containers",
+    ),
+    Option(names=("--cpu-rt-period",), kind="int", metavar="USEC", help="period of real-time scheduling"),
+    Option(names=("--cpu-rt-runtime",), kind="int", metavar="USEC", help="real-time CPU time per period"),
+    Option(names=("--cpu-idle",), kind="int", metavar="0|1", help="1: run only when the CPU would idle"),
+    Option(names=("--cpuset-cpus",), kind="str", metavar="LIST", help="CPUs to use, e.g. 0-3,7"),
+    Option(names=("--cpuset-mems",), kind="str", metavar="LIST", help="memory nodes to use"),
+    Option(names=("--memory",), kind="size", metavar="BYTES", help="limit of memory; -1 is no limit"),
+    Option(
+        names=("--memory-reservation",),
+        kind="size",
+        metavar="BYTES",
+        help="memory that is kept for the container when memory is short",
+    ),
+    Option(
+        names=("--memory-swap",),
+        kind="size",
+        metavar="BYTES",
+        help="limit of memory and swap together; -1 is no limit",
+    ),
+    Option(names=("--pids-limit",), kind="int", metavar="N", help="limit of tasks; -1 is no limit"),
+    Option(names=("--l3-cache-schema",), kind="str", metavar="SCHEMA", help="Intel RDT: L3 cache"),
+    Option(names=("--mem-bw-schema",), kind="str", metavar="SCHEMA", help="Intel RDT: memory bandwidth"),
+    # The kernel dropped these limits (Linux 5.11 and 6.1); old callers still send them.
+    Option(names=("--kernel-memory",), kind="size", metavar="BYTES", help="ignored", hidden=True),
+    Option(names=("--kernel-memory-tcp",), kind="size", metavar="BYTES", help="ignored", hidden=True),
+)
+
+# option: where linux.resources has it
+_PLACES = {
+    "--blkio-weight": ("blockIO", "weight"),
+    "--cpu-period": ("cpu", "period"),
+    "--cpu-quota": ("cpu", "quota"),
+    "--cpu-burst": ("cpu", "burst"),
+    "--cpu-share": ("cpu", "shares"),
+    "--cpu-rt-period": ("cpu", "realtimePeriod"),
+    "--cpu-rt-runtime": ("cpu", "realtimeRuntime"),
+    "--cpu-idle": ("cpu", "idle"),
+    "--cpuset-cpus": ("cpu", "cpus"),
+    "--cpuset-mems": ("cpu", "mems"),
+    "--memory": ("memory", "limit"),
+    "--memory-reservation": ("memory", "reservation"),
+    "--memory-swap": ("memory", "swap"),
+    "--pids-limit": ("pids", "limit"),
+}
+# The kernel reads these as unsigned; -1 means "no limit" only where the table above says so.
+_UNSIGNED = ("--blkio-weight", "--cpu-period", "--cpu-burst", "--cpu-share", "--cpu-rt-period", "--cpu-idle")
+
+
+def resources_from_flags(args: Arguments) -> dict[str, Any]:
+    """The options as a linux.resources object. Raises UsageError."""
+    resources: dict[str, Any] = {}
+    for option, (group, name) in _PLACES.items():
+        if not args.given(option):
+            continue
+        value = args.options[option]
+        if option in _UNSIGNED and args.number(option) < 0:
+            raise UsageError(f"{option} must not be negative", code="update-value")
+        resources.setdefault(group, {})[name] = value
+    return resources
+
+
+def rdt_from_flags(args: Arguments) -> dict[str, Any]:
+    """The options for Intel RDT as a linux.intelRdt object."""
+    places = {"--l3-cache-schema": "l3CacheSchema", "--mem-bw-schema": "memBwSchema"}
+    return {name: args.text(option) for option, name in places.items() if args.given(option)}
+
+
+def read_resources(path: str) -> dict[str, Any]:
+    """A linux.resources document from a file, or from standard input for "-"."""
+    from ociruntime.core.jsonio import loads
+
+    if path == "-":
+        what, data = "the resources on standard input", sys.stdin.buffer.read()
+    else:
+        what = path
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise ConfigError(f"open {path}", code="resources-file", errno=error.errno or 0) from None
+    resources = loads(data, what)
+    if not isinstance(resources, dict):
+        raise ConfigError(f"{what}: expected an object", code="config-type")
+    return resources
+
+
+def run(args: Arguments) -> int:
+    name = container_id(args.operands[0])
+    if args.given("--resources"):
+        resources = read_resources(args.text("--resources"))
+    else:
+        resources = resources_from_flags(args)
+        rdt = rdt_from_flags(args)
+        if rdt:
+            resources["intelRdt"] = rdt
+    from ociruntime.core.lifecycle.update import update
+
+    update(name, resources, args.g)
+    return 0

@@ -1,0 +1,43 @@
+"""The features document: complete by the specification's schema, and as engines read it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+import ociruntime
+from ociruntime.commands.features import document
+from ociruntime.core.plan.mountoptions import OPTIONS
+
+SCHEMA = json.loads((Path(ociruntime.__file__).parent / "model/schema/features.json").read_text())
+
+
+def test_fits_the_schema() -> None:
+    jsonschema.validate(document(), SCHEMA)
+
+
+def test_has_every_member_of_the_schema() -> None:
+    features = document()
+    assert set(features) == set(SCHEMA["properties"])
+    linux = SCHEMA["properties"]["linux"]
+    definitions = SCHEMA.get("definitions", SCHEMA.get("$defs", {}))
+    if "$ref" in linux:
+        linux = definitions[linux["$ref"].rpartition("/")[2]]
+    assert set(features["linux"]) == set(linux["properties"])
+
+
+def test_what_engines_look_for() -> None:
+    features = document()
+    assert (features["ociVersionMin"], features["ociVersionMax"]) == ("1.0.0", "1.3.0")
+    assert "rro" in features["mountOptions"]  # dockerd, CRI-O
+    assert features["linux"]["mountExtensions"]["idmap"]["enabled"] is True  # containerd, CRI-O
+
+
+def test_mount_options_are_those_of_the_planner() -> None:
+    assert set(document()["mountOptions"]) == set(OPTIONS)
+
+
+def test_capabilities_are_those_of_the_kernel() -> None:
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    names = document()["linux"]["capabilities"]
+    assert len(names) == len(set(names)) == 41 and last <= 40  # CAP_CHECKPOINT_RESTORE is 40
