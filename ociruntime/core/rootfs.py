@@ -176,6 +176,16 @@ def refuse_inside_proc(kernel: Kernel, target: int, destination: str) -> None:
 PROC_ALLOWED = frozenset(
     f"/proc/{name}"
     for name in (
-        "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo net/dev sys/kernel/ns_last_pid sys/crypto/fips_enabled"
-    ).split()
+        "cpuinfo",
+        "diskstats",
+        "meminfo",
+        "stat",
+        "swaps",
+        "uptime",
+        "loadavg",
+        "slabinfo",
+        "net/dev",
+        "sys/kernel/ns_last_pid",
+        "sys/crypto/fips_enabled",
+    )
 )

@@ -71,7 +71,9 @@ def _join(kernel: Kernel, scene: Scene, kind: str, origin: str) -> None:
     try:
         kernel.setns(scene.handles[f"ns:{kind}"], FLAGS[kind])
     except OSError as error:
-        raise StepError(f"cannot join the {kind} namespace", code="namespace-join", errno=error.errno or 0, origin=origin) from None
+        raise StepError(
+            f"cannot join the {kind} namespace", code="namespace-join", errno=error.errno or 0, origin=origin
+        ) from None
 
 
 def _clone(kernel: Kernel, scene: Scene, flags: int) -> int:
@@ -95,7 +97,11 @@ def _clone_refused(error: OSError) -> StepError:
         22: "the kernel may be built without one of these namespaces",
     }.get(error.errno or 0, "")
     return StepError(
-        "cannot create the container's namespaces", code="clone", errno=error.errno or 0, origin="/linux/namespaces", hint=hint
+        "cannot create the container's namespaces",
+        code="clone",
+        errno=error.errno or 0,
+        origin="/linux/namespaces",
+        hint=hint,
     )
 
 
@@ -111,7 +117,10 @@ def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:
         number, _, text = answer.partition(b" ")
         if not number or int(number) <= 0:
             raise StepError(
-                "cannot enter the container's namespaces", code="namespace-join", errno=-int(number or b"0"), origin=os.fsdecode(text)
+                "cannot enter the container's namespaces",
+                code="namespace-join",
+                errno=-int(number or b"0"),
+                origin=os.fsdecode(text),
             )
         return int(number)
     kernel.close(reader)

@@ -14,7 +14,9 @@ def connect(path: str) -> _socket.socket:
     try:
         console.connect(path)
     except OSError as error:
-        raise UsageError(f"cannot connect to the console socket {path}", code="console-socket", errno=error.errno or 0) from None
+        raise UsageError(
+            f"cannot connect to the console socket {path}", code="console-socket", errno=error.errno or 0
+        ) from None
     return console
 
 

@@ -128,7 +128,8 @@ def check_preserved(kernel: Kernel, preserve: int) -> None:
             kernel.fstat(fd)
         except OSError as error:
             raise StateError(
-                f"unable to stat preserved-fd {fd} (of {preserve})", code="preserve-fds", errno=error.errno or 0,
+                f"unable to stat preserved-fd {fd} (of {preserve})",
+                code="preserve-fds",
+                errno=error.errno or 0,
                 hint="open it, or lower --preserve-fds",
-            ) from None  # fmt: skip
-
+            ) from None

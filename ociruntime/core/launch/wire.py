@@ -62,7 +62,9 @@ class Wire:
 
     def hear(self) -> tuple[bytes, list[bytes], int]:
         """The next message: kind, fields, and a descriptor or -1. GONE is the end of file."""
-        message, ancillary, _flags, _address = self.end.recvmsg(MAX_MESSAGE, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        message, ancillary, _flags, _address = self.end.recvmsg(
+            MAX_MESSAGE, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC
+        )
         fd = int.from_bytes(ancillary[0][2], "little") if ancillary else -1
         kind, *fields = message.split(b"\0")
         return kind, fields, fd

@@ -10,6 +10,7 @@ import time
 
 from ociruntime.core.errors import UsageError
 from ociruntime.core.jsonio import dumps
+from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
@@ -87,6 +88,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
         "last": [[call.shown or call.name, call.origin] for call in plan.last],
         "program": "process" in spec,
+        "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }
 
 
@@ -95,9 +97,11 @@ def check_terminal(spec: Spec, options: CreateOptions) -> None:
     terminal = bool((spec.get("process") or {}).get("terminal"))
     if terminal and options.detach and not options.console_socket:
         raise UsageError(
-            "cannot allocate tty if ociruntime will detach without setting console socket", code="console-socket-missing",
-            origin="/process/terminal", hint="give --console-socket, or set process.terminal to false",
-        )  # fmt: skip
+            "cannot allocate tty if ociruntime will detach without setting console socket",
+            code="console-socket-missing",
+            origin="/process/terminal",
+            hint="give --console-socket, or set process.terminal to false",
+        )
     if options.console_socket and not (terminal and options.detach):
         raise UsageError(
             "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"

@@ -30,7 +30,8 @@ def delete(container_id: str, g: Globals, force: bool = False) -> None:
     word = status(container, document)
     if not force and word not in (STOPPED, CREATED):
         raise StateError(
-            f"cannot delete container {container_id} that is not stopped: {word}", code="delete-status",
+            f"cannot delete container {container_id} that is not stopped: {word}",
+            code="delete-status",
             hint="kill it first, or delete --force",
-        )  # fmt: skip
+        )
     destroy(kernel, container, document)

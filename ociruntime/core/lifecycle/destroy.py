@@ -39,9 +39,10 @@ def kill_init(kernel: Kernel, document: dict[str, Any]) -> None:
             waiter.register(pidfd, select.POLLIN)
             if not waiter.poll(PATIENCE_MS):
                 raise StateError(
-                    f"the container's init (process {pid}) does not die", code="init-stuck",
-                    hint="it hangs in the kernel: look at /proc/%d/stack" % pid,
-                )  # fmt: skip
+                    f"the container's init (process {pid}) does not die",
+                    code="init-stuck",
+                    hint=f"it hangs in the kernel: look at /proc/{pid}/stack",
+                )
     finally:
         kernel.close(pidfd)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def start(container_id: str, g: Globals) -> None:
-    """Let init go on and wait until its program is executed. Raises Failure, a program that cannot be executed included."""
+    """Let init go on, and wait until its program is executed or could not be. Raises Failure."""
     kernel = Kernel()
     container = open_container(kernel, container_id, g)
     container.lock()

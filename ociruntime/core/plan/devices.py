@@ -26,31 +26,33 @@ def contribute(draft: Draft) -> None:
     bound = _dev_is_bound(draft)
     devices = (draft.spec.get("linux") or {}).get("devices") or []
     listed = {normal(device["path"]) for device in devices}
-    bind = _must_bind(draft)
+    kind = BindDevice if _must_bind(draft) else MakeDevice
     if not bound:
         for name, (major, minor) in DEFAULT.items():
             if f"/dev/{name}" not in listed:
-                draft.add(MOUNTS, _step(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor), (0, 0), "", bind))
+                number = os.makedev(major, minor)
+                draft.add(MOUNTS, kind(path=f"/dev/{name}", mode=stat.S_IFCHR | 0o666, number=number))
     for index, device in enumerate(devices):
         if not bound or not normal(device["path"]).startswith("/dev/"):
-            draft.add(MOUNTS, _listed(device, f"/linux/devices/{index}", bind))
+            draft.add(MOUNTS, _listed(device, f"/linux/devices/{index}", kind))
     if not bound:
         draft.add(MOUNTS, DefaultLinks())
 
 
-def _listed(device: Device, origin: str, bind: bool) -> MakeDevice | BindDevice:
-    kind = TYPES.get(device["type"])
-    if kind is None:
-        raise ConfigError(f"device type {device['type']!r} is unknown", origin=f"{origin}/type", code="config-unknown-value")
-    mode = kind | (device.get("fileMode") or 0o666) & 0o7777
-    number = 0 if device["type"] == "p" else os.makedev(device.get("major", 0), device.get("minor", 0))
-    owner = (device.get("uid") or 0, device.get("gid") or 0)
-    return _step(normal(device["path"]), mode, number, owner, origin, bind and device["type"] != "p")
-
-
-def _step(path: str, mode: int, number: int, owner: tuple[int, int], origin: str, bind: bool) -> MakeDevice | BindDevice:
-    kind = BindDevice if bind else MakeDevice
-    return kind(origin=origin, path=path, mode=mode, number=number, owner=owner)
+def _listed(device: Device, origin: str, kind: type[MakeDevice] | type[BindDevice]) -> MakeDevice | BindDevice:
+    fifo = device["type"] == "p"
+    form = TYPES.get(device["type"])
+    if form is None:
+        raise ConfigError(
+            f"device type {device['type']!r} is unknown", origin=f"{origin}/type", code="config-unknown-value"
+        )
+    return (MakeDevice if fifo else kind)(
+        origin=origin,
+        path=normal(device["path"]),
+        mode=form | (device.get("fileMode") or 0o666) & 0o7777,
+        number=0 if fifo else os.makedev(device.get("major", 0), device.get("minor", 0)),
+        owner=(device.get("uid") or 0, device.get("gid") or 0),
+    )
 
 
 def _must_bind(draft: Draft) -> bool:

@@ -1,16 +1,16 @@
 """The Plan while it is being written, and its stages in the order in which they run.
 
-    stage    who     where                                     what
-    HOST     parent  host, before the clone                    effects that outlive the container: undoable
-    OPEN     parent  host, before the clone                    handles that the child will inherit
-    ------------------------------------------ clone3 -------------------------------------------
-    ATTACH   parent  host, the child waits                     id maps, cgroup membership, devices to move
-    ENTER    child   new namespaces                            finish the namespaces
-    MOUNTS   child   container's mount namespace, host root    everything up to the pivot
-    ROOT     child   container's root                          pivot, masks, sysctl, names
-    PROCESS  child   container's root                          attributes that survive execve
-    -------------------------------- execve of the tape player ----------------------------------
-    last     player  container's root, at `start`              the tape: seccomp, identity, program
+stage    who     where                                     what
+HOST     parent  host, before the clone                    effects that outlive the container: undoable
+OPEN     parent  host, before the clone                    handles that the child will inherit
+------------------------------------------ clone3 -------------------------------------------
+ATTACH   parent  host, the child waits                     id maps, cgroup membership, devices to move
+ENTER    child   new namespaces                            finish the namespaces
+MOUNTS   child   container's mount namespace, host root    everything up to the pivot
+ROOT     child   container's root                          pivot, masks, sysctl, names
+PROCESS  child   container's root                          attributes that survive execve
+-------------------------------- execve of the tape player ----------------------------------
+last     player  container's root, at `start`              the tape: seccomp, identity, program
 """
 
 from __future__ import annotations

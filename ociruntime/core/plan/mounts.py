@@ -20,6 +20,8 @@ from ociruntime.core.steps.mount import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.spec.types import Mount
 
@@ -37,15 +39,15 @@ def contribute(draft: Draft) -> None:
         destination = normal(mount["destination"])
         _refuse_over_proc(destination, mount, options, origin)
         if options.remount:
-            _remount(draft, destination, options, mount, origin)
+            _remount(draft, mount, options, origin)
         elif options.bind or mount.get("type") == "bind":
-            _bind(draft, destination, options, mount, origin)
+            _bind(draft, mount, options, origin)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             from ociruntime.core.plan.cgroup_mount import contribute_mount
 
             contribute_mount(draft, mount, origin)
         else:
-            _filesystem(draft, destination, options, mount, origin, late)
+            _filesystem(draft, mount, options, origin, late)
     for step in late:
         draft.add(MOUNTS, step)
 
@@ -70,16 +72,18 @@ def _refuse_over_proc(destination: str, mount: Mount, options: MountOptions, ori
     if destination == "/proc" and options.bind and os.path.realpath(mount.get("source", "")) == "/proc":
         return
     raise ConfigError(
-        f'"{destination}" cannot be mounted because it is inside /proc', code="mount-inside-proc", origin=f"{origin}/destination"
+        f'"{destination}" cannot be mounted because it is inside /proc',
+        code="mount-inside-proc",
+        origin=f"{origin}/destination",
     )
 
 
-def _filesystem(
-    draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str, late: list[MakeReadOnly]
-) -> None:
-    fstype = mount.get("type") or ""
+def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str, late: list[MakeReadOnly]) -> None:
+    destination, fstype = normal(mount["destination"]), mount.get("type") or ""
     if not fstype:
-        raise ConfigError(f"mount of {destination} has no type and is no bind", origin=f"{origin}/type", code="config-mount-type")
+        raise ConfigError(
+            f"mount of {destination} has no type and is no bind", origin=f"{origin}/type", code="config-mount-type"
+        )
     attr_set = options.attr_set
     if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
         # What later mounts need in it (/dev/pts in a read-only /dev) must still be made
@@ -103,11 +107,13 @@ def _filesystem(
     )
 
 
-def _bind(draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str) -> None:
-    source = mount.get("source") or ""
+def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> None:
+    destination, source = normal(mount["destination"]), mount.get("source") or ""
     if not source:
-        raise ConfigError(f"bind mount on {destination} has no source", origin=f"{origin}/source", code="config-mount-source")
-    common = {
+        raise ConfigError(
+            f"bind mount on {destination} has no source", origin=f"{origin}/source", code="config-mount-source"
+        )
+    common: dict[str, Any] = {
         "origin": origin,
         "destination": destination,
         "source": os.path.join(draft.bundle, source),
@@ -116,7 +122,7 @@ def _bind(draft: Draft, destination: str, options: MountOptions, mount: Mount, o
     }
     # Where the parent lacks the privilege (rootless), the child opens the source in its own namespaces
     stage = MOUNTS if draft.host.euid or not draft.unshare & CLONE_NEWNS else OPEN
-    attributes = {
+    attributes: dict[str, Any] = {
         "attr_set": options.attr_set,
         "attr_clr": options.attr_clr,
         "rec_set": options.rec_set,
@@ -139,12 +145,12 @@ def default_propagation(draft: Draft) -> tuple[int, ...]:
     return () if change & MS_SHARED else (change & MS_REC | (change & ~MS_REC or MS_SLAVE),)
 
 
-def _remount(draft: Draft, destination: str, options: MountOptions, mount: Mount, origin: str) -> None:
+def _remount(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> None:
     draft.add(
         MOUNTS,
         Remount(
             origin=origin,
-            destination=destination,
+            destination=normal(mount["destination"]),
             bind=options.bind,
             data=tuple(options.data),
             super=tuple(options.super),

@@ -76,7 +76,10 @@ def contribute_enter(draft: Draft) -> None:
     if new_user(draft):
         for kind in ("uid", "gid"):
             ranges = (linux.get("uidMappings") if kind == "uid" else linux.get("gidMappings")) or []
-            draft.add(ATTACH, MapIds(origin=f"/linux/{kind}Mappings", kind=kind, lines=_map_lines(ranges), euid=draft.host.euid))
+            draft.add(
+                ATTACH,
+                MapIds(origin=f"/linux/{kind}Mappings", kind=kind, lines=_map_lines(ranges), euid=draft.host.euid),
+            )
     if new_user(draft) or any(join.type == "user" for join in draft.joins):
         draft.add(ENTER, BecomeRoot(origin="/linux/namespaces", keep_groups=draft.host.euid != 0))
     if draft.unshare & CLONE_NEWCGROUP:
@@ -112,7 +115,9 @@ def offset_lines(offsets: dict[str, dict[str, int]]) -> bytes:
 def _map_lines(ranges: list[IDMapping]) -> bytes:
     if not ranges:
         raise ConfigError(
-            "a new user namespace needs uid and gid mappings", code="config-missing", origin="/linux/uidMappings",
+            "a new user namespace needs uid and gid mappings",
+            code="config-missing",
+            origin="/linux/uidMappings",
             hint="add linux.uidMappings and linux.gidMappings",
-        )  # fmt: skip
+        )
     return b"".join(b"%d %d %d\n" % (entry["containerID"], entry["hostID"], entry["size"]) for entry in ranges)

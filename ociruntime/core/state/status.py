@@ -42,7 +42,7 @@ def start_time(kernel: Kernel, pid: int) -> int:
 def is_alive(kernel: Kernel, document: dict[str, Any]) -> bool:
     """Whether the container's init is the very process that create recorded, and not a zombie."""
     pid = document.get("pid", 0)
-    return pid > 0 and start_time(kernel, pid) == document["startTime"]
+    return bool(pid > 0 and start_time(kernel, pid) == document["startTime"])
 
 
 def status(container: Container, document: dict[str, Any]) -> str:

@@ -110,7 +110,9 @@ class Container:
             if self.try_lock():
                 return
         raise StateError(
-            f"container {self.id} is busy: another command holds it", code="state-busy", hint="wait for it or end that command"
+            f"container {self.id} is busy: another command holds it",
+            code="state-busy",
+            hint="wait for it or end that command",
         )
 
     def unlock(self) -> None:
@@ -158,7 +160,9 @@ def reserve(kernel: Kernel, container_id: str, g: Globals) -> Container:
         kernel.mkdirat(None, f"{g.root}/{container_id}", 0o700)
     except FileExistsError:
         raise StateError(
-            f"container with given ID already exists: {container_id}", code="container-exists", hint="delete it or take another id"
+            f"container with given ID already exists: {container_id}",
+            code="container-exists",
+            hint="delete it or take another id",
         ) from None
     except OSError as error:
         raise HostError(f"cannot make the state directory {g.root}/{container_id}", errno=error.errno or 0) from None
@@ -172,7 +176,10 @@ def _make_root(kernel: Kernel, g: Globals) -> None:
         os.makedirs(g.root, 0o700, exist_ok=True)
     except OSError as error:
         raise HostError(
-            f"cannot make the state directory {g.root}", code="root-unusable", errno=error.errno or 0, hint="give another --root"
+            f"cannot make the state directory {g.root}",
+            code="root-unusable",
+            errno=error.errno or 0,
+            hint="give another --root",
         ) from None
 
 

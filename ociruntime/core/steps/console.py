@@ -57,9 +57,11 @@ class Console(Step):
             master = open_in_root(kernel, scene.rootfs, "dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY, symlinks=False)
         except OSError as error:
             raise StepError(
-                "cannot allocate a terminal: /dev/pts/ptmx of the container", code="console", errno=error.errno or 0,
+                "cannot allocate a terminal: /dev/pts/ptmx of the container",
+                code="console",
+                errno=error.errno or 0,
                 hint="process.terminal needs a devpts mount on /dev/pts",
-            ) from None  # fmt: skip
+            ) from None
         if kernel.fstatfs_type(master) != DEVPTS_SUPER_MAGIC:
             raise StepError("/dev/pts of the container is not a devpts", code="console")
         return master

@@ -35,7 +35,9 @@ class Device(Step):
             info = kernel.stat(name, at=directory, follow=False)
         except FileNotFoundError:
             return False
-        if stat.S_IFMT(info.st_mode) == stat.S_IFMT(self.mode) and (info.st_rdev == self.number or stat.S_ISFIFO(info.st_mode)):
+        if stat.S_IFMT(info.st_mode) == stat.S_IFMT(self.mode) and (
+            info.st_rdev == self.number or stat.S_ISFIFO(info.st_mode)
+        ):
             return True
         raise StepError(f"{self.path} exists and is not the device that was asked for", code="device-exists", errno=17)
 
@@ -97,8 +99,9 @@ class BindDevice(Device):
         except OSError as error:
             raise StepError(
                 f"{self.path} does not exist on the host, and a user namespace can only bind devices",
-                code="device-missing", errno=error.errno or 0,
-            ) from None  # fmt: skip
+                code="device-missing",
+                errno=error.errno or 0,
+            ) from None
         if info.st_rdev != self.number or stat.S_IFMT(info.st_mode) != stat.S_IFMT(self.mode):
             raise StepError(f"{self.path} of the host is another device", code="device-mismatch")
         return kernel.open_tree(AT_FDCWD, self.path, OPEN_TREE_CLONE)
@@ -107,7 +110,12 @@ class BindDevice(Device):
 class DefaultLinks(Step):
     """/dev/fd, stdin, stdout, stderr and ptmx (config-linux.md, Dev symbolic links, Default Devices)."""
 
-    LINKS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"))
+    LINKS = (
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    )
 
     def describe(self) -> str:
         return "; ".join(f"ln -s {target} rootfs/dev/{name}" for name, target in (*self.LINKS, ("ptmx", "pts/ptmx")))
@@ -143,4 +151,3 @@ def _is_there(kernel: Kernel, directory: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-

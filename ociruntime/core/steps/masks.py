@@ -35,7 +35,13 @@ class MaskPaths(Step):
     paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        return f"for p in {' '.join(self.paths)}; do hide rootfs$p; done  # /dev/null over a file, empty tmpfs over a directory"
+        lines = []
+        for path in self.paths:
+            place = f"rootfs{path}"
+            lines.append(
+                f"[ -d {place} ] && mount -t tmpfs -o ro,size=0 tmpfs {place} || mount --bind /dev/null {place}"
+            )
+        return "\n".join(lines)
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         covers: dict[bool, int] = {}
@@ -63,7 +69,9 @@ def null_device(kernel: Kernel) -> int:
     info = kernel.fstat(fd)
     kernel.close(fd)
     if not stat.S_ISCHR(info.st_mode) or info.st_rdev != NULL_DEVICE:
-        raise HostError("/dev/null on this host is not the null device", code="host-null", hint="restore it: mknod /dev/null c 1 3")
+        raise HostError(
+            "/dev/null on this host is not the null device", code="host-null", hint="restore it: mknod /dev/null c 1 3"
+        )
     return kernel.open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE)
 
 

@@ -63,7 +63,9 @@ class Attributes(Step):
         except PermissionError:
             # In a user namespace the flags of an inherited mount are locked: what the container asks
             # to loosen stays as it is, what it asks to tighten is done (mount_namespaces(7))
-            kernel.mount_setattr(tree, flags, attr_set=to_set, attr_clr=0x70 if to_clear & 0x70 and to_set & 0x70 else 0)
+            kernel.mount_setattr(
+                tree, flags, attr_set=to_set, attr_clr=0x70 if to_clear & 0x70 and to_set & 0x70 else 0
+            )
 
     def attach(self, kernel: Kernel, scene: Scene, tree: int, target: int) -> None:
         """Put the detached mount on its destination, unless that is a file of procfs."""
@@ -119,7 +121,9 @@ class MountFilesystem(Attributes):
             if not message:
                 raise
             raise StepError(
-                f"cannot mount {self.fstype} on {self.destination}: {message}", code="mount-option", errno=error.errno or 0
+                f"cannot mount {self.fstype} on {self.destination}: {message}",
+                code="mount-option",
+                errno=error.errno or 0,
             ) from None
         finally:
             kernel.close(context)

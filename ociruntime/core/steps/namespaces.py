@@ -99,9 +99,11 @@ class MapIds(Step):
             write_proc(kernel, scene.proc, f"{scene.pid}/{self.kind}_map", self.lines)
         except OSError as error:
             raise StepError(
-                f"cannot write the {self.kind} map {self.lines.decode().strip()!r}", code="id-map", errno=error.errno or 0,
+                f"cannot write the {self.kind} map {self.lines.decode().strip()!r}",
+                code="id-map",
+                errno=error.errno or 0,
                 hint="ranges must not overlap, and the host side must be mapped in the runtime's own user namespace",
-            ) from None  # fmt: skip
+            ) from None
 
 
 class BecomeRoot(Step):
