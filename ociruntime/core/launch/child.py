@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import Failure, HostError, StepError
+from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import CLONE_NEWNS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act
 from ociruntime.core.launch.player import sealed
-from ociruntime.core.launch.transcribe import transcribe
+from ociruntime.core.launch.tape import NONZERO, Tape
+from ociruntime.core.launch.transcribe import inherited, transcribe
 from ociruntime.core.plan.draft import ENTER, MOUNTS, PROCESS, ROOT
 
 TYPE_CHECKING = False
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.tape import Result
     from ociruntime.core.launch.wire import Wire
-    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.plan.draft import LastCall, Plan
     from ociruntime.core.steps.base import Scene
 
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+SOCK_CLOEXEC = 0o2000000
 
 
 class ParentGone(Exception):
@@ -86,18 +90,34 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
 
 def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None:
     """Write the tape, say ready, and hand over to the player once the parent has everything on record."""
-    tape = sealed(kernel, "tape", transcribe(plan.last, scene))
+    content, played = write_tape(plan.last, scene)
+    tape = sealed(kernel, "tape", content)
     player = scene.handles["player"]
-    for fd in (tape, *scene.inherited):
+    for fd in (tape, scene.handles["wait"], *inherited(plan.last, scene)):
         kernel.set_inheritable(fd)
     _take_console(kernel, scene, ends)
     for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
         kernel.signal_default(number)
-    ends.say(wire.READY)
+    ends.say(wire.READY, played)
     _wait_for_go(ends)
     kernel.prctl(PR_SET_PDEATHSIG, 0)
     kernel.setsigmask_empty()
     kernel.execveat(player, [b"ociruntime-init", b"%d" % tape])
+
+
+def write_tape(calls: list[LastCall], scene: Scene) -> tuple[bytes, bytes]:
+    """The tape, and which call each of its records plays (positions in `calls`, -1 for the wait, as text)."""
+    tape = Tape()
+    wait = scene.handles["wait"]
+    report: int | Result = wait
+    if "start" in scene.handles:  # run: a byte on the socket pair; its end of file is the end of the runtime
+        tape.call(_door.SYS_read, wait, b"\0", 1, flags=NONZERO)
+    else:
+        report = tape.call(_door.SYS_accept4, wait, None, None, SOCK_CLOEXEC)
+    tape.report_to(report)
+    written = transcribe(tape, calls, scene, report)
+    positions = [-1] + [calls.index(call) for call in written.values()]
+    return tape.assemble(), ",".join([str(position) for position in positions]).encode()
 
 
 def _take_console(kernel: Kernel, scene: Scene, ends: Wire) -> None:

@@ -52,7 +52,6 @@ class Launch:
         scene.proc = open_proc(self.kernel)
         scene.handles["player"] = open_player(self.kernel)
         scene.handles["wait"] = self._listen() if listen else self._socketpair()
-        scene.inherited.append(scene.handles["wait"])
 
     def _listen(self) -> int:
         """The socket on which init waits. Its name is below the state directory, whatever that one's length."""
@@ -92,10 +91,16 @@ class Launch:
             run_hooks("prestart", self.scene.pid, "creating")
             run_hooks("createRuntime", self.scene.pid, "creating")
             self.ends.say(wire.GO)
-        kind, _fields, master = self.ends.expect()
+        kind, fields, master = self.ends.expect()
         if kind == wire.CONSOLE:
-            self.ends.expect()
+            kind, fields, _ = self.ends.expect()
+        self._record_tape(fields[0])
         return master
+
+    def _record_tape(self, played: bytes) -> None:
+        """What each record of the tape was, so that `start` can name the one that failed."""
+        calls = [self.plan.last[int(position)] if position != b"-1" else None for position in played.split(b",")]
+        self.document["last"] = [[call.shown or call.name, call.origin] if call else ["wait", ""] for call in calls]
 
     def park(self) -> None:
         """Everything is on record: the child executes the player. Raises what the kernel says to that."""

@@ -86,7 +86,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "uid": os.geteuid(),
         "cgroup": plan.cgroup,
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
-        "last": [[call.shown or call.name, call.origin] for call in plan.last],
+        "last": [],
         "program": "process" in spec,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }

@@ -23,7 +23,6 @@ class Scene:
         self.pid = 0  # the container's init, in the runtime's pid namespace; 0 before the clone
         self.cgroup = -1  # the v2 cgroup directory for CLONE_INTO_CGROUP
         self.console = -1  # the container's side of its terminal, in the child
-        self.inherited: list[int] = []  # descriptors that the tape player uses, beside the tape
         self.handles: dict[str, int] = {}  # named descriptors one step leaves for a later one
 
 
