@@ -1,45 +1,79 @@
-# make          build into .venv; Python edits are live from then on, C edits need `make` again
-# make lint     ruff and mypy
-# make test-unit
+# make            build into .venv, so that .venv/bin/ociruntime exists (again after a change of C code only:
+#                 the package there is a link to this checkout)
+# make demo       run a container of this machine's own programs; RUNTIME=runc runs it with another runtime
+# make test       everything that needs no guest and no engine: lint, unit and end-to-end tests (as root)
+# make lint | test-unit | test-e2e | test-vm | test-clients | clean
+#
+# Missing system packages are installed where this is root on Debian, and named elsewhere.
+# PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer), else the system's own.
 
-PYTHON ?= $(firstword $(wildcard /usr/bin/python3 /usr/local/bin/python3) python3)
+# The system's before a version manager's shim: a shim costs more than a container.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3 /usr/local/bin/python3) $(shell command -v python3) /usr/bin/python3)
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/native
-
-NATIVE := $(wildcard ociruntime/native/*.c) meson.build $(wildcard meson.options)
+RUNTIME ?= $(BIN)/ociruntime
 # pip without build isolation finds meson and ninja here.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+NATIVE := $(wildcard ociruntime/native/*) meson.build meson.options
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-script-location
+PYTEST := $(BIN)/pytest -rs
 LINTED := $(wildcard ociruntime bundles conformance tests)
 
-.PHONY: all lint test-unit clean
+.NOTPARALLEL:
+.PHONY: all demo test lint test-unit test-e2e test-vm test-clients clean
+
 all: $(BUILD)/built
 
-# Libraries and tools; the package itself only so that pip knows it.
+# Libraries, tools and the package as any user would install it.
 $(VENV)/installed: pyproject.toml
+	PYTHON=$(PYTHON) tools/prerequisites build
 	$(PYTHON) -m venv $(VENV)
-	test ! -L $(VENV)/lib/python3*/site-packages/ociruntime || rm $(VENV)/lib/python3*/site-packages/ociruntime
-	$(BIN)/pip install --quiet --disable-pip-version-check 'meson>=1.4' 'meson-python>=0.18' ninja
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation '.[test]'
-	touch $@
+	@test ! -L $(VENV)/lib/python3*/site-packages/ociruntime || rm $(VENV)/lib/python3*/site-packages/ociruntime
+	$(PIP) meson meson-python ninja setuptools wheel
+	$(PIP) --no-build-isolation '.[test]'
+	@touch $@
 
-# The package in .venv becomes a link to the checkout, with the built parts beside their sources.
+# For developers: the package becomes a link to the checkout, with the built parts beside their sources.
 $(BUILD)/built: $(VENV)/installed $(NATIVE)
-	test -d $(BUILD)/meson-info || $(BIN)/meson setup $(BUILD) -Dwerror=true >/dev/null
-	$(BIN)/meson compile -C $(BUILD) --ninja-args=--quiet
-	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player
-	cp $(BUILD)/_door*.so ociruntime/core/kernel/
-	cp $(BUILD)/player ociruntime/core/launch/
-	install $(BUILD)/ociruntime $(BIN)/ociruntime
-	site=$$(echo $(VENV)/lib/python3*/site-packages) && rm -rf $$site/ociruntime && ln -s $(CURDIR)/ociruntime $$site/
-	touch $@
+	@test -d $(BUILD)/meson-info || meson setup $(BUILD) -Dwerror=true >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player
+	@cp $(BUILD)/_door*.so ociruntime/core/kernel/
+	@cp $(BUILD)/player ociruntime/core/launch/
+	@install $(BUILD)/ociruntime $(BIN)/ociruntime
+	@site=$$(echo $(VENV)/lib/python3*/site-packages) && rm -rf $$site/ociruntime && ln -s $(CURDIR)/ociruntime $$site/
+	@$(BIN)/python -m compileall -q ociruntime
+	@touch $@
+	@echo "built $(BIN)/ociruntime"
+
+demo: all
+	@tools/prerequisites demo
+	$(BIN)/python -m bundles tour --run --runtime $(RUNTIME)
+
+test: all lint
+	@tools/prerequisites test
+	$(PYTEST) tests --ignore tests/clients
 
 lint: all
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/mypy $(LINTED)
 
 test-unit: all
-	$(BIN)/pytest -q -rs tests/unit
+	$(PYTEST) $(wildcard tests/unit tests/law)
+
+test-e2e: all
+	@tools/prerequisites test
+	$(PYTEST) tests/e2e
+
+# In a guest with systemd and pure cgroup v2.
+test-vm: all
+	tests/vm/test.sh
+
+# Under podman, buildah, containerd and Docker, those that are installed.
+test-clients: all
+	$(PYTEST) tests/clients
 
 clean:
 	rm -rf build $(VENV)
