@@ -1,0 +1,1 @@
+"""One file per command: what it is for, its options, and the call of the lifecycle."""
