@@ -93,6 +93,34 @@ class Tasks:
     def setresgid(self, gid: int) -> None:
         os.setresgid(gid, gid, gid)
 
+    def getuid(self) -> int:
+        return os.getuid()
+
+    def getgid(self) -> int:
+        return os.getgid()
+
+    def setruid(self, uid: int) -> None:
+        """setresuid(2) of the real uid alone: what access(2) checks; capabilities and pdeathsig stay."""
+        os.setresuid(uid, -1, -1)
+
+    def setrgid(self, gid: int) -> None:
+        """setresgid(2) of the real gid alone."""
+        os.setresgid(gid, -1, -1)
+
+    def capget(self) -> tuple[int, int, int]:
+        """capget(2): the effective, permitted and inheritable sets of the caller, one bit each."""
+        data = bytearray(24)
+        _door.syscall(_door.SYS_capget, u32(0x20080522) + bytes(4), data)  # _LINUX_CAPABILITY_VERSION_3
+        low, high = [[int.from_bytes(data[i : i + 4], "little") for i in range(at, at + 12, 4)] for at in (0, 12)]
+        effective, permitted, inheritable = (a | b << 32 for a, b in zip(low, high, strict=True))
+        return effective, permitted, inheritable
+
+    def getrlimit(self, pid: int, resource: int) -> tuple[int, int]:
+        """prlimit(2), to read: the soft and the hard limit, unsigned 64 bit."""
+        old = bytearray(16)
+        _door.syscall(_door.SYS_prlimit64, pid, resource, None, old)
+        return int.from_bytes(old[:8], "little"), int.from_bytes(old[8:], "little")
+
     def prlimit(self, pid: int, resource: int, soft: int, hard: int) -> None:
         """prlimit(2), to set; limits are unsigned 64 bit, RLIM_INFINITY is 2**64-1."""
         _door.syscall(_door.SYS_prlimit64, pid, resource, u64(soft) + u64(hard), None)
@@ -110,7 +138,9 @@ class Tasks:
     def set_mempolicy(self, mode: int, nodemask: bytes, maxnode: int) -> None:
         _door.syscall(_door.SYS_set_mempolicy, mode, nodemask or None, maxnode)
 
-    def keyctl(self, operation: int, argument: int | bytes | None, third: int | bytes = 0, fourth: int = 0) -> int:
+    def keyctl(
+        self, operation: int, argument: int | bytes | None, third: int | bytes | bytearray = 0, fourth: int = 0
+    ) -> int:
         return _door.syscall(_door.SYS_keyctl, operation, argument, third, fourth)
 
     def bpf(self, command: int, attributes: bytes) -> int:
