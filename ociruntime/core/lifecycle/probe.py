@@ -16,7 +16,7 @@ WHOLE_MAP = ["0", "0", "4294967295"]
 
 def probe_host(kernel: Kernel) -> Host:
     """Read them from procfs."""
-    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel), capabilities=kernel.capget()[1])
+    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel))
     probe_cgroups(kernel, host)
     return host
 

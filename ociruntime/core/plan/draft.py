@@ -40,6 +40,7 @@ class Host(Record):
     cgroup: str = "v2"  # "v2" (unified), "v1" (legacy or hybrid) or "none"
     cgroup_mounts: dict[str, str] = {}  # noqa: RUF012 -- v1 controller (or "name=systemd") to mount point; "" is v2
     cgroup_self: dict[str, str] = {}  # noqa: RUF012 -- the same keys to the runtime's own cgroup path
+    capabilities: int = (1 << 41) - 1  # the runtime's own: what a container without a new user namespace can be given
     in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
 
 
@@ -54,14 +55,17 @@ class Join(Record):
 class LastCall(Record):
     """One system call of the tape, played after `start` (launch/tape.py).
 
-    `args` may hold ints, bytes (put into the tape's data), Program.* markers resolved by the child.
+    `args` may hold ints, None, bytes (put into the tape's data) and the markers of plan/last.py, which are
+    resolved by the child when it writes the tape (launch/transcribe.py).
     """
 
     name: str  # as in the man page: "setresuid"
     args: tuple[object, ...] = ()
     shown: str = ""  # in the words of a shell
     origin: str = ""
-    ignore: bool = False
+    ignore: bool = False  # a failure does not matter
+    nonzero: bool = False  # result 0 means that the peer is gone
+    when: str = ""  # only if a step left this name in scene.found
 
 
 class Plan(Record):
@@ -94,6 +98,7 @@ class Draft:
         self.last: list[LastCall] = []
         self.cgroup: dict[str, object] = {}
         self.warnings: list[str] = []
+        self.env: dict[str, str] = {}  # what the runtime adds to the program's environment, e.g. NOTIFY_SOCKET
 
     def add(self, stage: str, step: Step) -> None:
         self.stages[stage].append(step)

@@ -24,6 +24,7 @@ class Scene:
         self.cgroup = -1  # the v2 cgroup directory for CLONE_INTO_CGROUP
         self.console = -1  # the container's side of its terminal, in the child
         self.handles: dict[str, int] = {}  # named descriptors one step leaves for a later one
+        self.found: dict[str, bytes] = {}  # named facts one step leaves for a later one or for the tape
 
 
 class Step(Record):

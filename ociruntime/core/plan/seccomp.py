@@ -1,0 +1,119 @@
+"""config.json /linux/seccomp (config-linux.md, Seccomp): the filter, and who hears of its notifications.
+
+The filter itself is compiled by core/seccomp, or found in its cache, by a step of the parent.
+"""
+
+from __future__ import annotations
+
+from ociruntime.core.errors import ConfigError
+from ociruntime.core.plan.draft import OPEN, LastCall
+from ociruntime.core.plan.last import AddressOfResult, Filter, ReportFd, ResultOf
+from ociruntime.core.steps.seccomp import PrepareFilter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from ociruntime.core.plan.draft import Draft
+
+# linux/seccomp.h
+SECCOMP_SET_MODE_FILTER = 1
+FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 1,
+    "SECCOMP_FILTER_FLAG_LOG": 2,
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
+}
+TSYNC, SPEC_ALLOW, NEW_LISTENER, WAIT_KILLABLE_RECV = 1, 4, 8, 32
+
+NOTIFY = "SCMP_ACT_NOTIFY"
+
+
+def contribute(draft: Draft, seccomp: Mapping[str, Any] | None) -> tuple[LastCall | None, tuple[LastCall, ...]]:
+    """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
+    if not seccomp:
+        return None, ()
+    step, call, after = plan_filter(seccomp, draft.host.in_userns or draft.host.euid != 0)
+    draft.add(OPEN, step)
+    return call, after
+
+
+def plan_filter(
+    seccomp: Mapping[str, Any], rootless: bool, origin: str = "/linux/seccomp"
+) -> tuple[PrepareFilter, LastCall, tuple[LastCall, ...]]:
+    """Same, for `exec` too, where there is no draft."""
+    listener = uses_notify(seccomp, origin)
+    flags = filter_flags(seccomp, listener, origin)
+    step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags, rootless=rootless)
+    count = sum(len(rule.get("names") or ()) for rule in seccomp.get("syscalls") or ())
+    call = LastCall(
+        name="seccomp",
+        args=(SECCOMP_SET_MODE_FILTER, flags, Filter(name="seccomp")),
+        shown=f"# seccomp filter: {seccomp.get('defaultAction')} by default, {count} system calls listed",
+        origin=origin,
+    )
+    return step, call, tuple(_hand_over(origin)) if listener else ()
+
+
+def uses_notify(seccomp: Mapping[str, Any], origin: str) -> bool:
+    """Whether some system call asks the listener; refused where that could only hang.
+
+    The player tells `start` with write(2) which descriptor the listener is: if that call, or any, waits for the
+    listener, nobody can answer. The same limit as runc's.
+    """
+    used = False
+    if seccomp.get("defaultAction") == NOTIFY:
+        raise ConfigError(
+            "SCMP_ACT_NOTIFY cannot be the default action", code="seccomp-notify", origin=f"{origin}/defaultAction"
+        )
+    for index, rule in enumerate(seccomp.get("syscalls") or ()):
+        if rule.get("action") != NOTIFY:
+            continue
+        used = True
+        if "write" in rule.get("names") or ():
+            raise ConfigError(
+                "SCMP_ACT_NOTIFY cannot be used for the write syscall", code="seccomp-notify",
+                origin=f"{origin}/syscalls/{index}/names",
+            )  # fmt: skip
+    if used and not seccomp.get("listenerPath"):
+        raise ConfigError(
+            "SCMP_ACT_NOTIFY needs a listener", code="seccomp-notify", origin=origin,
+            hint="set linux.seccomp.listenerPath",
+        )  # fmt: skip
+    if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
+        raise ConfigError(
+            "listenerMetadata without listenerPath", code="seccomp-notify", origin=f"{origin}/listenerMetadata"
+        )
+    return used
+
+
+def filter_flags(seccomp: Mapping[str, Any], listener: bool, origin: str) -> int:
+    """Flags of seccomp(2). Without `flags` at all: SPEC_ALLOW, as with runc since 1.2."""
+    wanted = seccomp.get("flags")
+    if wanted is None:
+        return SPEC_ALLOW | (NEW_LISTENER if listener else 0)
+    flags = NEW_LISTENER if listener else 0
+    for index, flag in enumerate(wanted):
+        if flag not in FLAGS:
+            raise ConfigError(
+                f"seccomp flag {flag!r} is unknown", code="config-unknown-value", origin=f"{origin}/flags/{index}",
+                hint="known: " + ", ".join(FLAGS),
+            )  # fmt: skip
+        flags |= FLAGS[flag]
+    if listener:
+        flags &= ~TSYNC  # the two exclude each other (seccomp(2), EINVAL), and the player has one thread
+    else:
+        flags &= ~WAIT_KILLABLE_RECV  # only with a listener (seccomp(2), EINVAL)
+    return flags
+
+
+def _hand_over(origin: str) -> Iterator[LastCall]:
+    """Tell `start` the number of the listener's descriptor, wait until it has a copy, close ours.
+
+    `start` takes it with pidfd_getfd(2), sends it to listenerPath, and answers with one byte. So a program
+    never runs before its listener listens.
+    """
+    yield LastCall(name="write", args=(ReportFd(), AddressOfResult(call="seccomp"), 8), origin=origin)
+    yield LastCall(name="read", args=(ReportFd(), bytes(8), 1), origin=origin, nonzero=True)
+    yield LastCall(name="close", args=(ResultOf(call="seccomp"),), origin=origin)

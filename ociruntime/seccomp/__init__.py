@@ -1,0 +1,1 @@
+"""Comfortable tier: a seccomp profile of the specification to instructions, by libseccomp."""
