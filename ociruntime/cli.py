@@ -204,7 +204,8 @@ def _store(args: Arguments, option: Option, value: str) -> None:
         args.options[name] = [*args.texts(name), value]
         return
     if option.choices and value not in option.choices:
-        raise _invalid(option, value, "one of " + ", ".join(option.choices))
+        expected = f"one of {', '.join(option.choices)}"
+        raise UsageError(f'invalid value "{value}" for flag {name}: expected {expected}', code="option-value")
     if kind == "str":
         args.options[name] = value
     elif kind == "flag":

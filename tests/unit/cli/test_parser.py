@@ -105,7 +105,7 @@ def test_help_ends_the_parsing(words: list[str]) -> None:
     ],
 )
 def test_refusals(words: list[str], sentence: str) -> None:
-    with pytest.raises(ParseError) as refusal:
+    with pytest.raises(UsageError) as refusal:
         parse(TABLE, words)
     assert refusal.value.what == sentence
 
