@@ -42,11 +42,11 @@ def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hook
     try:
         _become_init(kernel, plan, scene, ends, hooks)
     except Failure as failure:
-        _report(ends, failure)
+        report(ends, failure)
     except ParentGone:
         pass
     except OSError as error:
-        _report(ends, StepError(f"the container's init failed: {error}", errno=error.errno or 0, code="init"))
+        report(ends, StepError(f"the container's init failed: {error}", errno=error.errno or 0, code="init"))
     except BaseException as error:  # noqa: BLE001 -- whatever it is must not reach the parent's code above the clone
         _report(
             ends, HostError(f"internal error in the container's init: {type(error).__name__}: {error}", code="internal")
@@ -66,7 +66,7 @@ class Hooks:
 
 def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
-    _wait_for_go(ends)
+    wait_for_go(ends)
     kernel.prctl(PR_SET_DUMPABLE, 0)
     umask = kernel.umask(0)
     kernel.setsid()
@@ -79,7 +79,7 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
     act(kernel, scene, plan.stages[MOUNTS])
     if hooks.wait:
         ends.say(wire.MOUNTED)
-        _wait_for_go(ends)
+        wait_for_go(ends)
     if hooks.create_container:
         hooks.create_container()
     act(kernel, scene, plan.stages[ROOT])
@@ -99,7 +99,7 @@ def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None
     for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
         kernel.signal_default(number)
     ends.say(wire.READY, played)
-    _wait_for_go(ends)
+    wait_for_go(ends)
     kernel.prctl(PR_SET_PDEATHSIG, 0)
     kernel.setsigmask_empty()
     kernel.execveat(player, [b"ociruntime-init", b"%d" % tape])
@@ -127,13 +127,14 @@ def _take_console(kernel: Kernel, scene: Scene, ends: Wire) -> None:
             kernel.dup2(scene.console, fd)
 
 
-def _wait_for_go(ends: Wire) -> None:
+def wait_for_go(ends: Wire) -> None:
     kind, _fields, _fd = ends.hear()
     if kind != wire.GO:
         raise ParentGone
 
 
-def _report(ends: Wire, failure: Failure) -> None:
+def report(ends: Wire, failure: Failure) -> None:
+    """Tell the parent why, if it is still there."""
     try:
         ends.say(wire.FAILED, *wire.encode_failure(failure))
     except OSError:

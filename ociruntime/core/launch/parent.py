@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.plan.draft import LastCall, Plan
     from ociruntime.core.state.store import Container
     from ociruntime.core.steps.base import Step
 
@@ -94,13 +94,8 @@ class Launch:
         kind, fields, master = self.ends.expect()
         if kind == wire.CONSOLE:
             kind, fields, _ = self.ends.expect()
-        self._record_tape(fields[0])
+        self.document["last"] = describe_tape(self.plan.last, fields[0])
         return master
-
-    def _record_tape(self, played: bytes) -> None:
-        """What each record of the tape was, so that `start` can name the one that failed."""
-        calls = [self.plan.last[int(position)] if position != b"-1" else None for position in played.split(b",")]
-        self.document["last"] = [[call.shown or call.name, call.origin] if call else ["wait", ""] for call in calls]
 
     def park(self) -> None:
         """Everything is on record: the child executes the player. Raises what the kernel says to that."""
@@ -124,6 +119,12 @@ class Launch:
             self.container.remove()
         except OSError:
             pass  # `delete --force` can try again
+
+
+def describe_tape(calls: list[LastCall], played: bytes) -> list[list[str]]:
+    """What each record of the tape is, and its origin, so that whoever starts it can name the one that failed."""
+    found = [calls[int(position)] if position != b"-1" else None for position in played.split(b",")]
+    return [[call.shown or call.name, call.origin] if call else ["wait", ""] for call in found]
 
 
 def check_preserved(kernel: Kernel, preserve: int) -> None:

@@ -16,9 +16,15 @@ WHOLE_MAP = ["0", "0", "4294967295"]
 
 def probe_host(kernel: Kernel) -> Host:
     """Read them from procfs."""
-    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel))
-    probe_cgroups(kernel, host)
-    return host
+    version, mounts, own = probe_cgroups(kernel)
+    return Host(
+        euid=os.geteuid(),
+        in_userns=in_user_namespace(kernel),
+        cgroup=version,
+        cgroup_mounts=mounts,
+        cgroup_self=own,
+        capabilities=kernel.capget()[1],
+    )
 
 
 def in_user_namespace(kernel: Kernel) -> bool:

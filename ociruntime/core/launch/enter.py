@@ -1,0 +1,77 @@
+"""The child's side of exec: from the clone into a living container, to the execve of the tape player.
+
+Shorter than create's: the namespaces exist, so the child joins them all at once through the pidfd of the
+container's init (setns(2)). It cannot be inspected from inside while it holds handles of the host: it is
+not dumpable from before its birth (CVE-2016-9962).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import Failure, HostError, StepError
+from ociruntime.core.kernel.flags import CLONE_NEWUSER, O_PATH, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+from ociruntime.core.launch.act import act
+from ociruntime.core.launch.child import SIGKILL, ParentGone, execute_player, report, wait_for_go
+from ociruntime.core.plan.draft import MOUNTS, PROCESS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from ociruntime.core.cgroup.manager import Way
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.wire import Wire
+    from ociruntime.core.plan.draft import Plan
+    from ociruntime.core.steps.base import Scene
+
+
+class Door:
+    """Where to: the container's init, the namespaces to join it in, and its cgroups."""
+
+    def __init__(self, pidfd: int, namespaces: int, way: Way | None, rootfs: str) -> None:
+        self.pidfd = pidfd
+        self.namespaces = namespaces
+        self.way = way
+        self.rootfs = rootfs  # to change root to, where the container has no mount namespace; "" otherwise
+
+
+def enter_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> NoReturn:
+    """Become a process of the container. Never returns, never raises: the parent hears what failed."""
+    try:
+        _enter(kernel, plan, scene, ends, door)
+    except Failure as failure:
+        report(ends, failure)
+    except ParentGone:
+        pass
+    except OSError as error:
+        report(ends, StepError(f"cannot enter the container: {error}", errno=error.errno or 0, code="enter"))
+    except BaseException as error:  # noqa: BLE001 -- must not reach the parent's code above the clone
+        report(ends, HostError(f"internal error on entering: {type(error).__name__}: {error}", code="internal"))
+    finally:
+        os._exit(1)
+    raise SystemExit(1)
+
+
+def _enter(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> None:
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    wait_for_go(ends)
+    if door.way:
+        door.way.enter(kernel)
+    kernel.setns(door.pidfd, door.namespaces)
+    if door.namespaces & CLONE_NEWUSER:
+        if scene.handles.pop("keep-groups", None) is None:
+            kernel.setgroups([])
+        kernel.setresgid(0)
+        kernel.setresuid(0)
+        # A change of identity clears both (prctl(2))
+        kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+        kernel.prctl(PR_SET_DUMPABLE, 0)
+    if door.rootfs:
+        kernel.chroot(door.rootfs)
+    kernel.chdir("/")
+    kernel.setsid()
+    scene.rootfs = kernel.open("/", O_PATH | os.O_DIRECTORY)
+    act(kernel, scene, plan.stages[MOUNTS])  # its terminal, if any
+    act(kernel, scene, plan.stages[PROCESS])
+    execute_player(kernel, plan, scene, ends)

@@ -1,0 +1,207 @@
+"""exec: one more process in a container, with the surroundings of its own."""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from ociruntime.core.cgroup.manager import open_way
+from ociruntime.core.errors import StateError, UsageError
+from ociruntime.core.jsonio import loads
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.kernel.flags import CLONE_INTO_CGROUP, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER
+from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE
+from ociruntime.core.launch import wire
+from ociruntime.core.launch.act import act
+from ociruntime.core.launch.clone import NOT_INTO_CGROUP
+from ociruntime.core.launch.enter import Door, enter_main
+from ociruntime.core.launch.parent import check_preserved, describe_tape
+from ociruntime.core.launch.player import open_player
+from ociruntime.core.lifecycle.begin import hear_beginning
+from ociruntime.core.lifecycle.bring_up import listen_fds, write_pid_file
+from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
+from ociruntime.core.plan.exec import plan_exec
+from ociruntime.core.plan.namespaces import FLAGS
+from ociruntime.core.rootfs import open_proc
+from ociruntime.core.state.status import CREATING, PAUSED, STOPPED, is_alive, status
+from ociruntime.core.state.store import CONFIG, open_container
+from ociruntime.core.steps.base import Scene
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.options import ExecOptions, Globals
+    from ociruntime.core.spec.types import Spec
+    from ociruntime.core.state.store import Container
+
+
+def exec(container_id: str, options: ExecOptions, g: Globals) -> int:  # noqa: A001 -- the verb's name
+    """Run a process in the container: its exit status (128 + signal), or 0 with detach. Raises Failure."""
+    kernel = Kernel()
+    container = open_container(kernel, container_id, g)
+    document = container.load()
+    _require_alive(status(container, document), options)
+    _check_terminal(options)
+    spec: Spec = loads(container.read(CONFIG), f"{container.path}/{CONFIG}")  # type: ignore[assignment]
+    signals = -1
+    if not options.detach:
+        from ociruntime.core.lifecycle import foreground
+
+        kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        signals = foreground.block_signals()
+    entry = Entry(kernel, container, document, spec, options)
+    try:
+        master = entry.bring_in()
+    except BaseException:
+        entry.abort()
+        raise
+    if options.detach:
+        return 0
+    return foreground.wait(kernel, entry.scene.pid, signals, master)
+
+
+def _require_alive(word: str, options: ExecOptions) -> None:
+    if word in (STOPPED, CREATING):
+        reason = "a stopped" if word == STOPPED else "an unfinished"
+        raise StateError(f"cannot exec in {reason} container", code="exec-status")
+    if word == PAUSED and not options.ignore_paused:
+        raise StateError("cannot exec in a paused container (use --ignore-paused to override)", code="exec-paused")
+
+
+def _check_terminal(options: ExecOptions) -> None:
+    """As create does (runc's words; clients.md 1.7)."""
+    terminal = bool(options.process.get("terminal"))
+    if terminal and options.detach and not options.console_socket:
+        raise UsageError(
+            "cannot allocate tty if ociruntime will detach without setting console socket",
+            code="console-socket-missing",
+        )
+    if options.console_socket and not (terminal and options.detach):
+        raise UsageError(
+            "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"
+        )
+
+
+class Entry:
+    """One exec in progress."""
+
+    def __init__(
+        self, kernel: Kernel, container: Container, document: dict[str, Any], spec: Spec, options: ExecOptions
+    ) -> None:
+        self.kernel = kernel
+        self.document = document
+        self.options = options
+        self.spec = spec
+        self.container = container
+        self.scene = Scene()
+        self.last: list[list[str]] = []
+
+    def bring_in(self) -> int:
+        """The process in the container, its program executed. Returns the master of its terminal or -1."""
+        kernel, scene, options = self.kernel, self.scene, self.options
+        preserve = options.preserve_fds + listen_fds()
+        check_preserved(kernel, preserve)
+        kernel.close_range(3 + preserve, CLOSE_RANGE_CLOEXEC)
+        if os.geteuid() == 0:
+            kernel.prctl(PR_SET_DUMPABLE, 0)
+        console = self._connect_console()
+        plan = plan_exec(self.spec, self.container.id, options, preserve)
+        door = self._open_door()
+        self._prepare(plan)
+        ends = self._clone(plan, door)
+        act(kernel, scene, plan.stages[ATTACH])
+        ends.say(wire.GO)
+        master, played = hear_ready(ends)
+        self.last = describe_tape(plan.last, played)
+        if console:
+            from ociruntime.core.launch.console import send
+
+            send(console, master)
+            master = -1
+        ends.say(wire.GO)
+        ends.expect()
+        kernel.close(scene.handles.pop("wait"))
+        if options.pid_file:
+            write_pid_file(kernel, options.pid_file, scene.pid)
+        kernel.write(scene.handles["start"], b"\n")
+        hear_beginning(kernel, scene.handles.pop("start"), {"last": self.last})
+        return master
+
+    def _connect_console(self) -> Any:
+        if not self.options.console_socket:
+            return None
+        from ociruntime.core.launch.console import connect
+
+        return connect(self.options.console_socket)
+
+    def _open_door(self) -> Door:
+        """Handles on the container: taken first, and only then is it known to be the one on record."""
+        kernel, document = self.kernel, self.document
+        flags = 0
+        for namespace in (self.spec.get("linux") or {}).get("namespaces") or []:
+            flags |= FLAGS[namespace["type"]]
+        try:
+            pidfd = kernel.pidfd_open(document["pid"])
+        except ProcessLookupError:
+            raise StateError("cannot exec in a stopped container", code="exec-status") from None
+        record = document.get("cgroup") or {}
+        way = open_way(kernel, record, self.options.cgroup[0] if self.options.cgroup else "", document["pid"])
+        if not is_alive(kernel, document):
+            raise StateError("cannot exec in a stopped container", code="exec-status")
+        return Door(pidfd, flags, way, "" if flags & CLONE_NEWNS else document["rootfs"])
+
+    def _prepare(self, plan: Plan) -> None:
+        kernel, scene = self.kernel, self.scene
+        scene.parent = os.getpid()
+        scene.proc = open_proc(kernel)
+        scene.handles["player"] = open_player(kernel)
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        scene.handles["start"], scene.handles["wait"] = ours.detach(), theirs.detach()
+        act(kernel, scene, plan.stages[HOST])
+        act(kernel, scene, plan.stages[OPEN])
+
+    def _clone(self, plan: Plan, door: Door) -> wire.Wire:
+        kernel, scene = self.kernel, self.scene
+        ends, theirs = wire.pair()
+        if door.namespaces & CLONE_NEWPID and not door.namespaces & CLONE_NEWUSER:
+            # The pid namespace is entered by being born in it
+            kernel.setns(door.pidfd, CLONE_NEWPID)
+            door.namespaces &= ~CLONE_NEWPID
+        pid = self._clone_into(door)
+        if pid == 0:
+            ends.close()
+            enter_main(kernel, plan, scene, theirs, door)
+        theirs.close()
+        scene.pid = pid
+        return ends
+
+    def _clone_into(self, door: Door) -> int:
+        way = door.way
+        if way and way.clone >= 0:
+            try:
+                return self.kernel.clone3(CLONE_INTO_CGROUP, cgroup=way.clone)
+            except OSError as error:
+                if error.errno not in NOT_INTO_CGROUP:
+                    raise
+        pid = self.kernel.clone3(0)
+        if pid and way:
+            way.push(self.kernel, pid)
+        return pid
+
+    def abort(self) -> None:
+        """No child of ours may linger: unreaped it would keep the container's pid namespace from ending."""
+        if self.scene.pid:
+            try:
+                self.kernel.kill(self.scene.pid, 9)
+                self.kernel.waitpid(self.scene.pid)
+            except OSError:
+                pass
+
+
+def hear_ready(ends: wire.Wire) -> tuple[int, bytes]:
+    """The child's console, if it has one, and what its tape plays."""
+    kind, fields, master = ends.expect()
+    if kind == wire.CONSOLE:
+        kind, fields, _ = ends.expect()
+    return master, fields[0]

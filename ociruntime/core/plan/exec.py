@@ -1,0 +1,52 @@
+"""The plan of an exec: a process object in the surroundings of a container that exists."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.kernel.flags import CLONE_NEWUSER
+from ociruntime.core.plan.draft import MOUNTS, OPEN, STAGES, Plan
+from ociruntime.core.plan.namespaces import FLAGS
+from ociruntime.core.plan.process import KEEP_GROUPS, Surroundings, plan_process
+from ociruntime.core.plan.program import socket_activation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.options import ExecOptions
+    from ociruntime.core.spec.types import Spec
+
+
+def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int) -> Plan:
+    """Steps of the stages HOST, OPEN, ATTACH, MOUNTS (the terminal) and PROCESS, and the last calls."""
+    linux = spec.get("linux") or {}
+    process = options.process
+    new_user = any(FLAGS[entry["type"]] == CLONE_NEWUSER for entry in linux.get("namespaces") or [])
+    stages: dict[str, list[object]] = {stage: [] for stage in STAGES}
+    filter_call, after = None, ()
+    if linux.get("seccomp"):
+        from ociruntime.core.plan.seccomp import plan_filter
+
+        step, filter_call, after = plan_filter(linux["seccomp"], os.geteuid() != 0)
+        stages[OPEN].append(step)
+    _, told = socket_activation(os.environ, os.getpid())
+    around = Surroundings(
+        id=container_id,
+        linux=linux,
+        new_user=new_user,
+        make_cwd=False,
+        keep_groups=(spec.get("annotations") or {}).get(KEEP_GROUPS) == "1",
+        first_fd=3 + preserve,
+        extra_env=told,
+        seccomp=filter_call,
+        seccomp_after=after,
+    )
+    planned = plan_process(process, around, lambda _warning: None)
+    for stage, steps in planned.stages.items():
+        stages[stage].extend(steps)
+    if process.get("terminal"):
+        from ociruntime.core.steps.console import Console
+
+        size = process.get("consoleSize") or {}
+        rows, columns = size.get("height", 0), size.get("width", 0)
+        stages[MOUNTS].append(Console(origin="/process/terminal", size=(rows, columns), bind=False))
+    return Plan(id=container_id, bundle="", rootfs="", stages=stages, last=planned.last)
