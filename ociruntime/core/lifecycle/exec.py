@@ -9,8 +9,14 @@ from ociruntime.core.cgroup.manager import open_way
 from ociruntime.core.errors import StateError, UsageError
 from ociruntime.core.jsonio import loads
 from ociruntime.core.kernel import Kernel
-from ociruntime.core.kernel.flags import CLONE_INTO_CGROUP, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER
-from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE
+from ociruntime.core.kernel.flags import (
+    CLONE_INTO_CGROUP,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLOSE_RANGE_CLOEXEC,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+)
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act
 from ociruntime.core.launch.clone import NOT_INTO_CGROUP
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     from ociruntime.core.state.store import Container
 
 
-def exec(container_id: str, options: ExecOptions, g: Globals) -> int:  # noqa: A001 -- the verb's name
+def exec(container_id: str, options: ExecOptions, g: Globals) -> int:
     """Run a process in the container: its exit status (128 + signal), or 0 with detach. Raises Failure."""
     kernel = Kernel()
     container = open_container(kernel, container_id, g)
@@ -164,7 +170,7 @@ class Entry:
     def _clone(self, plan: Plan, door: Door) -> wire.Wire:
         kernel, scene = self.kernel, self.scene
         ends, theirs = wire.pair()
-        if door.namespaces & CLONE_NEWPID and not door.namespaces & CLONE_NEWUSER:
+        if door.namespaces & CLONE_NEWPID and os.geteuid() == 0:
             # The pid namespace is entered by being born in it
             kernel.setns(door.pidfd, CLONE_NEWPID)
             door.namespaces &= ~CLONE_NEWPID

@@ -1,0 +1,25 @@
+"""events: what a container uses."""
+
+from __future__ import annotations
+
+from ociruntime.core.cgroup import manager
+from ociruntime.core.errors import StateError
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.state.status import STOPPED, status
+from ociruntime.core.state.store import open_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.options import Globals
+
+
+def stats(container_id: str, g: Globals) -> dict[str, Any]:
+    """The `data` of a stats event (clients.md 1.10). Raises StateError where the container does not run."""
+    kernel = Kernel()
+    container = open_container(kernel, container_id, g)
+    document = container.load()
+    if status(container, document) == STOPPED:
+        raise StateError("container is not running", code="events-status")
+    return manager.stats(kernel, document.get("cgroup") or {})

@@ -1,0 +1,26 @@
+"""update: other limits for a living container."""
+
+from __future__ import annotations
+
+from ociruntime.core.cgroup import manager
+from ociruntime.core.errors import StateError
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.state.status import CREATING, STOPPED, status
+from ociruntime.core.state.store import open_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.options import Globals
+
+
+def update(container_id: str, resources: dict[str, Any], g: Globals) -> None:
+    """Write what `resources` (linux.resources of the specification) names. Raises Failure; nothing else changes."""
+    kernel = Kernel()
+    container = open_container(kernel, container_id, g)
+    container.lock()
+    document = container.load()
+    if status(container, document) in (STOPPED, CREATING):
+        raise StateError("container not running", code="update-status")
+    manager.update(kernel, document.get("cgroup") or {}, resources)
