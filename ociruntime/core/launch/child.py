@@ -48,7 +48,7 @@ def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hook
     except OSError as error:
         report(ends, StepError(f"the container's init failed: {error}", errno=error.errno or 0, code="init"))
     except BaseException as error:  # noqa: BLE001 -- whatever it is must not reach the parent's code above the clone
-        _report(
+        report(
             ends, HostError(f"internal error in the container's init: {type(error).__name__}: {error}", code="internal")
         )
     finally:
