@@ -1,7 +1,7 @@
 # make            build into .venv, so that .venv/bin/ociruntime exists (again after a change of C code only:
 #                 the package there is a link to this checkout)
 # make demo       run a container of this machine's own programs; RUNTIME=runc runs it with another runtime
-# make test       everything that needs no guest and no engine: lint, unit and end-to-end tests (as root)
+# make test       everything that needs no guest and no engine: unit, end-to-end (as root), lint and types
 # make lint | test-unit | test-e2e | test-vm | test-clients | clean
 #
 # Missing system packages are installed where this is root on Debian, and named elsewhere.
@@ -52,7 +52,7 @@ demo: all
 	@tools/prerequisites demo
 	$(BIN)/python -m bundles tour --run --runtime $(RUNTIME)
 
-test: all lint
+test: all
 	@tools/prerequisites test
 	$(PYTEST) tests --ignore tests/clients
 
