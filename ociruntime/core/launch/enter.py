@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from ociruntime.core.cgroup.manager import Way
+    from ociruntime.core.cgroup.join import Way
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.launch.wire import Wire
     from ociruntime.core.plan.draft import Plan

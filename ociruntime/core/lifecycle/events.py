@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.cgroup import manager
+from ociruntime.core.cgroup.stats import stats as measure
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.state.status import STOPPED, status
@@ -22,4 +22,4 @@ def stats(container_id: str, g: Globals) -> dict[str, Any]:
     document = container.load()
     if status(container, document) == STOPPED:
         raise StateError("container is not running", code="events-status")
-    return manager.stats(kernel, document.get("cgroup") or {})
+    return measure(kernel, document.get("cgroup") or {})

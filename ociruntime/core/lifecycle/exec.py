@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from ociruntime.core.cgroup.manager import open_way
+from ociruntime.core.cgroup.join import open_way
 from ociruntime.core.errors import StateError, UsageError
 from ociruntime.core.jsonio import loads
 from ociruntime.core.kernel import Kernel

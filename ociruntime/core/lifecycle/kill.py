@@ -23,9 +23,9 @@ def kill(container_id: str, signal: int, g: Globals, all_processes: bool = False
     document = container.load()
     # Killing an init without a pid namespace of its own would leave the rest of the container behind
     if all_processes or (signal == SIGKILL and not document.get("pidNamespace", True)):
-        from ociruntime.core.cgroup.manager import kill_all
+        from ociruntime.core.cgroup.processes import signal_all
 
-        kill_all(kernel, document.get("cgroup") or {}, signal)
+        signal_all(kernel, document.get("cgroup") or {}, signal)
         if all_processes:
             return
     if not signal_init(kernel, document, signal):
@@ -58,6 +58,6 @@ def _thaw(kernel: Kernel, document: dict[str, Any]) -> None:
     """A process frozen by the v1 freezer dies only when it is thawed (freezer-subsystem)."""
     record = document.get("cgroup") or {}
     if record.get("version") == "v1":
-        from ociruntime.core.cgroup.manager import thaw
+        from ociruntime.core.cgroup.freezer import thaw
 
         thaw(kernel, record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.cgroup.manager import freeze, thaw
+from ociruntime.core.cgroup.freezer import freeze, thaw
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.state.status import CREATED, PAUSED, RUNNING, status

@@ -16,15 +16,9 @@ WHOLE_MAP = ["0", "0", "4294967295"]
 
 def probe_host(kernel: Kernel) -> Host:
     """Read them from procfs."""
-    version, mounts, own = probe_cgroups(kernel)
-    return Host(
-        euid=os.geteuid(),
-        in_userns=in_user_namespace(kernel),
-        cgroup=version,
-        cgroup_mounts=mounts,
-        cgroup_self=own,
-        capabilities=kernel.capget()[1],
-    )
+    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel), capabilities=kernel.capget()[1])
+    probe_cgroups(kernel, host)
+    return host
 
 
 def in_user_namespace(kernel: Kernel) -> bool:

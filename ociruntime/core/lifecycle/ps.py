@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.cgroup import manager
+from ociruntime.core.cgroup import processes
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.state.store import open_container
 
@@ -15,4 +15,4 @@ def pids(container_id: str, g: Globals) -> list[int]:
     """Every process of the container's cgroups. Raises StateError for an unknown id."""
     kernel = Kernel()
     document = open_container(kernel, container_id, g).load()
-    return manager.pids(kernel, document.get("cgroup") or {})
+    return processes.pids(kernel, document.get("cgroup") or {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.cgroup import manager
+from ociruntime.core.cgroup.update import update as change
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.state.status import CREATING, STOPPED, status
@@ -23,4 +23,4 @@ def update(container_id: str, resources: dict[str, Any], g: Globals) -> None:
     document = container.load()
     if status(container, document) in (STOPPED, CREATING):
         raise StateError("container not running", code="update-status")
-    manager.update(kernel, document.get("cgroup") or {}, resources)
+    change(kernel, document.get("cgroup") or {}, resources)
