@@ -7,6 +7,7 @@ level "error" unless --debug asks for it, and one error per failing call.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -16,12 +17,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.options import Globals
 
+_HIGH = 500
+
 
 def write(descriptor: int, text: str) -> None:
     """Write all of a text, bytes that are not UTF-8 as they came. Raises OSError."""
     data = text.encode("utf-8", "surrogateescape")
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The same file at a high number: --preserve-fds must not take the log for a descriptor of the caller's."""
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:  # the limit of open files is lower than that
+        return descriptor
+    os.close(descriptor)
+    return moved
 
 
 class Log:
@@ -38,9 +51,10 @@ class Log:
         self._json = g.log_format == "json"
         if g.log:
             try:
-                self._file = os.open(g.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(g.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError as error:
                 raise HostError(f"open {g.log}", code="log-file", errno=error.errno or 0) from None
+            self._file = _out_of_the_way(descriptor)
 
     def debug(self, message: str, **fields: str | int) -> None:
         """Record a step that was taken; nothing without --debug."""

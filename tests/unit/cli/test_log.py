@@ -1,6 +1,7 @@
 """The records that clients parse after a failure."""
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -51,6 +52,15 @@ def test_log_is_appended_and_closed_on_exec(tmp_path: Path) -> None:
     for _ in range(2):
         opened(tmp_path / "log", "json").error(HostError("x"))
     assert len((tmp_path / "log").read_text().splitlines()) == 2
+
+
+def test_log_is_no_descriptor_of_the_callers(tmp_path: Path) -> None:
+    """--preserve-fds hands the descriptors from 3 on to the container: never the log, which is the host's."""
+    before = {int(name) for name in os.listdir("/proc/self/fd")}
+    log = opened(tmp_path / "log")
+    new = {int(name) for name in os.listdir("/proc/self/fd")} - before
+    assert all(descriptor >= 500 for descriptor in new if os.path.exists(f"/proc/self/fd/{descriptor}"))
+    assert not os.get_inheritable(log._file)
 
 
 def test_log_is_created_for_its_owner_to_write(tmp_path: Path) -> None:
