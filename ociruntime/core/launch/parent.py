@@ -121,10 +121,17 @@ class Launch:
             pass  # `delete --force` can try again
 
 
-def describe_tape(calls: list[LastCall], played: bytes) -> list[list[str]]:
-    """What each record of the tape is, and its origin, so that whoever starts it can name the one that failed."""
-    found = [calls[int(position)] if position != b"-1" else None for position in played.split(b",")]
-    return [[call.shown or call.name, call.origin] if call else ["wait", ""] for call in found]
+def describe_tape(calls: list[LastCall], played: bytes) -> list[list[int | str]]:
+    """[first record, what it does, origin] for each deed of the tape, so that `start` can name the one that failed.
+
+    A record without words of its own belongs to the deed before it.
+    """
+    told: list[list[int | str]] = []
+    for index, position in enumerate(played.split(b",")):
+        call = calls[int(position)] if position != b"-1" else None
+        if call and call.shown:
+            told.append([index, call.shown, call.origin])
+    return told
 
 
 def check_preserved(kernel: Kernel, preserve: int) -> None:

@@ -31,8 +31,10 @@ def hear_beginning(kernel: Kernel, fd: int, document: dict[str, Any]) -> None:
 
 
 def _refused(document: dict[str, Any], index: int, number: int) -> Failure:
-    calls = document.get("last") or []
-    shown, origin = calls[index] if index < len(calls) else ("a system call of the container's init", "")
+    shown, origin = "a system call of the container's init", ""
+    for first, deed, pointer in document.get("last") or []:
+        if first <= index:
+            shown, origin = deed, pointer
     if not shown.startswith("exec "):
         return StepError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="last-step")
     return ProgramError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="program-exec")

@@ -101,7 +101,7 @@ class Entry:
         self.spec = spec
         self.container = container
         self.scene = Scene()
-        self.last: list[list[str]] = []
+        self.last: list[list[int | str]] = []
 
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
