@@ -1,0 +1,122 @@
+"""What every scenario has: a runtime, an engine that uses it, a comparison, and a look at what is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import host, image
+from tests.clients.buildah import Buildah
+from tests.clients.home import Home
+from tests.clients.podman import Podman
+
+DEFAULT, OURS = "default", "ociruntime"
+
+
+@pytest.fixture(params=[DEFAULT, OURS])
+def runtime(request: pytest.FixtureRequest) -> Path | None:
+    """The runtime for this scenario; None means the engine's own default."""
+    if request.param == DEFAULT:
+        return None
+    if not host.OCIRUNTIME.exists():
+        if "OCIRUNTIME" in os.environ:
+            pytest.fail(f"OCIRUNTIME={host.OCIRUNTIME} does not exist")
+        pytest.skip(f"{host.OCIRUNTIME} does not exist: run `make` first")
+    return host.OCIRUNTIME
+
+
+class Same:
+    """Compares what a user sees with the two runtimes."""
+
+    def __init__(self, seen: dict[str, object], scenario: str, runtime: Path | None) -> None:
+        self._seen, self._scenario, self._runtime = seen, scenario, runtime
+
+    def __call__(self, outcome: object) -> None:
+        """Keep the outcome of the default runtime; assert that the other's is equal."""
+        if self._runtime is None:
+            self._seen[self._scenario] = outcome
+        elif self._scenario in self._seen:
+            assert outcome == self._seen[self._scenario]
+
+
+@pytest.fixture(scope="session")
+def seen() -> dict[str, object]:
+    return {}
+
+
+@pytest.fixture
+def same(request: pytest.FixtureRequest, seen: dict[str, object], runtime: Path | None) -> Same:
+    kind = OURS if runtime else DEFAULT
+    return Same(seen, request.node.nodeid.replace(kind, "*"), runtime)
+
+
+@pytest.fixture(scope="session")
+def crun_accepts_host() -> Iterator[None]:
+    """crun refuses a cgroup v1 host where a controller of the kernel is mounted nowhere."""
+    path = Path("/sys/fs/cgroup/hugetlb")
+    missing = host.cgroup_version() == 1 and os.geteuid() == 0 and not os.path.ismount(path)
+    if missing:
+        path.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", path], check=True)
+    yield
+    if missing:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture(scope="session")
+def home(crun_accepts_host: None) -> Iterator[Home]:
+    """A folder, an image and a network namespace for the engines of this session."""
+    with tempfile.TemporaryDirectory(prefix=host.PREFIX, dir="/var/tmp") as folder:
+        archive = Path(folder, "image.tar")
+        image.write_archive(archive)
+        with Home.open(Path(folder), archive) as opened:
+            yield opened
+        # Files of subordinate users can be removed only in their user namespace.
+        if os.geteuid() != 0 and shutil.which("podman"):
+            subprocess.run(["podman", "unshare", "rm", "-rf", folder], check=True)
+            Path(folder).mkdir()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest, home: Home) -> Iterator[None]:
+    """After each test the host is as it was."""
+    before = host.left_behind()
+    runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else None
+    yield
+    host.until(lambda: host.left_behind() <= before, f"left behind: {sorted(host.left_behind() - before)}", 20)
+    # crun gives a container's stdio to the container's user, and that may be the host's /dev/null.
+    if host.repair_null_device() and runtime:
+        pytest.fail("the owner of the host's /dev/null has changed")
+
+
+def need(*tools: str, root: bool = False) -> None:
+    """Skip if this machine does not have the tools."""
+    for tool in tools:
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+    if root and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+@pytest.fixture
+def podman(home: Home, runtime: Path | None) -> Iterator[Podman]:
+    need("podman", "conmon")
+    engine = Podman(home, runtime)
+    engine.need_image()
+    yield engine
+    engine.remove_all()
+
+
+@pytest.fixture
+def buildah(home: Home, runtime: Path | None) -> Iterator[Buildah]:
+    need("buildah", "podman")
+    Podman(home, None).need_image()
+    engine = Buildah(home, runtime)
+    yield engine
+    engine.remove_all()

@@ -1,0 +1,217 @@
+"""The machine that the engines run on: commands, terminals, facts, and what was left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+SECONDS = 120.0
+"""For one command of an engine: an emulated guest is slow, and no test measures time."""
+
+PREFIX = "clients-"
+"""What the names of everything begin with that the tests name themselves."""
+
+OURS = re.compile(r"[0-9a-f]{64}|clients-")
+"""Matches what an engine made for the tests: engines name containers with 64 hexadecimal digits."""
+
+RUNTIME_ROOTS = ("/run/runc", "/run/crun", "/run/ociruntime", "/run/containerd/runc/clients-ctr", "/run/netns")
+
+OCIRUNTIME = Path(os.environ.get("OCIRUNTIME") or Path(__file__).parents[2] / ".venv/bin/ociruntime").absolute()
+"""The binary under test."""
+
+CAP_SYS_RESOURCE = 24  # linux/capability.h
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.strip()
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> Done:
+    """Run a command to its end."""
+    done = subprocess.run(
+        argv,
+        env={**os.environ, **(env or {})},
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def until(probe: Callable[[], Value], what: str, seconds: float = SECONDS) -> Value:
+    """Poll until the probe gives something true; that."""
+    end = time.monotonic() + seconds
+    while not (value := probe()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s, last: {value!r}")
+        time.sleep(0.02)
+    return value
+
+
+# --- facts ------------------------------------------------------------------
+
+
+def may_raise_limits() -> bool:
+    """Whether hard rlimits can be raised and oom_score_adj lowered, which engines do by default."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(re.search(r"CapEff:\s*(\w+)", status)[1], 16)  # type: ignore[index]
+    return bool(effective >> CAP_SYS_RESOURCE & 1)
+
+
+def has_systemd() -> bool:
+    """Whether systemd is PID 1 (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def cgroup_version() -> int:
+    """2 for the unified hierarchy alone; 1 also for the hybrid form."""
+    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+
+
+# --- terminals --------------------------------------------------------------
+
+
+class Terminal:
+    """A command on a terminal of its own, as a person would run it."""
+
+    def __init__(self, argv: Sequence[str | Path], *, rows: int, columns: int, env: Mapping[str, str]) -> None:
+        self._pid, self._fd = pty.fork()
+        if self._pid == 0:
+            try:
+                os.execvpe(argv[0], [str(each) for each in argv], {**os.environ, **env, "TERM": "dumb"})
+            finally:
+                os._exit(127)
+        self.resize(rows, columns)
+        self.output = ""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size; the kernel sends SIGWINCH."""
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def expect(self, pattern: str) -> str:
+        """Read until the output since the last match matches; the first group, or all of it."""
+        end = time.monotonic() + SECONDS
+        while not (match := re.search(pattern, self.output)):
+            if not self._read(end - time.monotonic()):
+                raise AssertionError(f"no {pattern!r} in {self.output!r}")
+        self.output = self.output[match.end() :]
+        return match[1] if match.re.groups else match[0]
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._fd], [], [], max(seconds, 0))[0]:
+            return False
+        try:
+            data = os.read(self._fd, 65536)
+        except OSError:  # EIO: nobody has the other end any more
+            return False
+        self.output += data.decode(errors="replace")
+        return bool(data)
+
+    def close(self) -> int:
+        """Read to the end; the command's exit status."""
+        end = time.monotonic() + SECONDS
+        while self._read(end - time.monotonic()):
+            pass
+        os.close(self._fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+@contextlib.contextmanager
+def daemon(argv: Sequence[str | Path], log: Path, answers: Callable[[], bool]) -> Iterator[int]:
+    """A daemon in the foreground, from when it answers; stopped by its process id."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        until(lambda: process.poll() is not None or answers(), f"{argv[0]} does not answer; see {log}")
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+# --- what is left -----------------------------------------------------------
+
+
+def _mounts() -> set[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {f"mount {line.split()[4]}" for line in lines if OURS.search(line)}
+
+
+def _cgroups() -> set[str]:
+    found = set()
+    for base, folders, _ in os.walk("/sys/fs/cgroup"):
+        found |= {f"cgroup {base}/{name}" for name in folders if OURS.search(name)}
+    return found
+
+
+def _processes() -> set[str]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if OURS.search((entry / "cgroup").read_text()) or OURS.search(line):
+                found.add(f"process {entry.name}: {line}")
+    return found
+
+
+def _states() -> set[str]:
+    roots = [*RUNTIME_ROOTS]
+    if session := os.environ.get("XDG_RUNTIME_DIR"):
+        roots += [f"{session}/{name}" for name in ("runc", "crun", "ociruntime", "netns")]
+    return {
+        f"state {path}"
+        for root in roots
+        if os.path.isdir(root)
+        for path in Path(root).iterdir()
+        if OURS.search(path.name) or root.endswith("netns")
+    }
+
+
+def left_behind() -> set[str]:
+    """Mounts, cgroups, processes, network namespaces and state of runtimes that tests may have made."""
+    return _mounts() | _cgroups() | _processes() | _states()
+
+
+def repair_null_device() -> bool:
+    """Give /dev/null back to root; whether somebody else had it."""
+    taken = os.stat("/dev/null").st_uid != 0
+    if taken and os.geteuid() == 0:
+        os.chown("/dev/null", 0, 0)
+    return taken

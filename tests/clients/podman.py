@@ -1,0 +1,111 @@
+"""podman with its own storage and configuration, as root or as an ordinary user."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.clients import host
+from tests.clients.home import Home
+from tests.clients.host import Done, Terminal
+
+LIMITS = '\n[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+"""Podman raises hard limits by default, which needs CAP_SYS_RESOURCE."""
+
+CONFIG = """\
+[engine]
+cgroup_manager = "{manager}"
+events_logger = "file"
+tmp_dir = "{folder}/podman/tmp"
+runtime_supports_json = ["crun", "runc", "ociruntime"]
+[engine.runtimes]
+ociruntime = ["{runtime}"]
+[network]
+network_backend = "netavark"
+network_config_dir = "{folder}/podman/networks"
+"""
+
+STORAGE = """\
+[storage]
+driver = "overlay"
+graphroot = "{folder}/podman/storage"
+runroot = "{folder}/podman/run"
+"""
+
+
+def configure(home: Home, manager: str) -> dict[str, str]:
+    """Write the configuration that podman and buildah share; the environment that names it."""
+    folder = home.folder / "podman"
+    folder.mkdir(exist_ok=True)
+    config, storage = folder / f"containers-{manager}.conf", folder / "storage.conf"
+    text = CONFIG.format(manager=manager, folder=home.folder, runtime=host.OCIRUNTIME)
+    config.write_text(text + ("" if host.may_raise_limits() else LIMITS))
+    storage.write_text(STORAGE.format(folder=home.folder))
+    return {"CONTAINERS_CONF": str(config), "CONTAINERS_STORAGE_CONF": str(storage)}
+
+
+def manager() -> str:
+    """The cgroup manager that podman itself would choose here."""
+    return "systemd" if host.has_systemd() and host.cgroup_version() == 2 else "cgroupfs"
+
+
+class Podman:
+    """The command `podman`, always with one runtime and one cgroup manager."""
+
+    def __init__(self, home: Home, runtime: Path | None, cgroups: str | None = None) -> None:
+        self.home, self.runtime = home, runtime
+        self._environment = configure(home, cgroups or manager())
+        self._line: list[str | Path] = [*home.prefix, "podman", *(["--runtime", "ociruntime"] if runtime else [])]
+
+    def __call__(self, *args: str | Path, stdin: str | None = None, descriptor: Path | None = None) -> Done:
+        """Run podman; `descriptor` is a file that it has open as descriptor 3."""
+        line = [*self._line, *args]
+        if descriptor:
+            line = ["sh", "-c", 'exec "$@" 3< "$0"', descriptor, *line]
+        return host.run(line, env=self._environment, stdin=stdin)
+
+    def ok(self, *args: str | Path, stdin: str | None = None) -> str:
+        """Run a command that must succeed; its output."""
+        done = self(*args, stdin=stdin)
+        assert done.status == 0, f"podman {args}: {done}"
+        return done.text
+
+    def terminal(self, *args: str, rows: int = 24, columns: int = 80) -> Terminal:
+        return Terminal([*self._line, *args], rows=rows, columns=columns, env=self._environment)
+
+    def need_image(self) -> None:
+        """Load the image unless it is there."""
+        if self("image", "exists", "clients:1").status != 0:
+            self.ok("load", "-q", "-i", self.home.archive)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.ok("container", "inspect", name))[0]
+        return found
+
+    def status(self, name: str) -> str:
+        text: str = self.inspect(name)["State"]["Status"]
+        return text
+
+    def pid(self, name: str) -> int:
+        number: int = self.inspect(name)["State"]["Pid"]
+        return number
+
+    def remove_all(self) -> None:
+        self.ok("pod", "rm", "-f", "-a", "-t", "0")
+        self.ok("rm", "-f", "-a", "-t", "0")
+        self.ok("volume", "prune", "-f")
+        if not rootless():
+            remove_pod_cgroups()
+
+
+def remove_pod_cgroups() -> None:
+    """Remove what podman 4.3 leaves of a pod in the hierarchies that have no controller of cgroup v1."""
+    for name in ("systemd", "unified"):
+        for folder in Path("/sys/fs/cgroup", name, "libpod_parent").glob("[0-9a-f]" * 64):
+            folder.rmdir()
+
+
+def rootless() -> bool:
+    return os.geteuid() != 0
