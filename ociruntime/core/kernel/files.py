@@ -124,6 +124,14 @@ class Files:
         """A CLOEXEC copy of a descriptor, numbered `least` or above."""
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
 
+    def pipe(self) -> tuple[int, int]:
+        """pipe2(2), CLOEXEC: the end to read and the end to write."""
+        return os.pipe2(os.O_CLOEXEC)
+
+    def set_blocking(self, fd: int, blocking: bool) -> None:
+        """O_NONBLOCK by fcntl(2)."""
+        os.set_blocking(fd, blocking)
+
     def umask(self, mask: int) -> int:
         return os.umask(mask)
 

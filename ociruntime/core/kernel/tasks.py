@@ -149,6 +149,13 @@ class Tasks:
     def close_range(self, first: int, flags: int) -> None:
         _door.syscall(_door.SYS_close_range, first, 0xFFFFFFFF, flags)
 
+    def execve(self, path: str, args: list[bytes], env: dict[bytes, bytes]) -> None:
+        """execve(2); returns only by raising."""
+        os.execve(path, args, env)
+
+    def setpgid(self, pid: int, group: int) -> None:
+        os.setpgid(pid, group)
+
     def execveat(self, fd: int, args: list[bytes]) -> None:
         """Execute the file behind a descriptor with an empty environment; returns only by raising."""
         os.execve(fd, args, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ociruntime.core.kernel.flags import CLONE_NEWNS
-from ociruntime.core.plan import cgroup, devices, mounts, namespaces, process, root
+from ociruntime.core.plan import cgroup, devices, hooks, mounts, namespaces, process, root
 from ociruntime.core.plan.draft import MOUNTS, Draft
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     """The same, before it is closed: `explain` and NOTIFY_SOCKET want a look inside."""
     draft = Draft(spec, container_id, options, g, host)
     root.find_rootfs(draft)
+    hooks.contribute(draft)
     namespaces.contribute_flags(draft)
     cgroup.contribute(draft)
     namespaces.contribute_enter(draft)

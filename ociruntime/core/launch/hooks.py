@@ -1,0 +1,191 @@
+"""Hooks: programs of the caller's that the runtime runs at certain points (config.md, POSIX-platform Hooks).
+
+They run where the calling process is: the parent has the runtime's namespaces, the child the container's.
+Each gets the container's state on standard input and has its timeout; the first that fails stops the row. What
+a hook printed is part of its failure, since nobody else has it (containerd#11210, runc#2736).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from ociruntime.core.errors import HookError
+from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.spec.types import Hook
+
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+
+MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, the last ones
+
+# Kinds that run in the runtime's namespaces inherit its environment unless they have their own (as with runc
+# and crun); the host's environment is nothing for the container's namespaces.
+INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
+
+
+def run_hooks(kernel: Kernel, hooks: Sequence[Hook], state: bytes, kind: str, origin: str, *,
+              environ: Mapping[bytes, bytes] | None = None) -> None:  # fmt: skip
+    """Run hooks in order. Raises HookError for the first that fails; the rest is not run.
+
+    `state` is the JSON document for their standard input; `kind` is the property that lists them and `origin` the
+    JSON pointer to that list; `environ` is for hooks without `env` (for startContainer: the process's).
+    """
+    for index, hook in enumerate(hooks):
+        run_hook(kernel, hook, state, kind, f"{origin}/{index}", environ=environ)
+
+
+def run_hook(kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *,
+             environ: Mapping[bytes, bytes] | None = None) -> None:  # fmt: skip
+    """Run one hook to its end. Raises HookError."""
+    run = _Running(kernel, hook, environment_of(hook, kind, environ))
+    try:
+        problem = run.watch(state, hook.get("timeout") or 0)
+    finally:
+        run.end()
+    if problem:
+        name = f'{kind} hook {origin.rpartition("/")[2]} "{hook["path"]}"'
+        sentence = f"{name} failed after {run.milliseconds} ms: {problem}"
+        output = bytes(run.output).decode("utf-8", "replace").strip()
+        raise HookError(f"{sentence}; output: {output}" if output else sentence, origin=origin, code="hook-failed")
+
+
+def environment_of(hook: Hook, kind: str, environ: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
+    """A hook's own env is all that it gets; without one it depends on the kind."""
+    if "env" in hook:
+        pairs = (entry.partition("=") for entry in hook["env"])
+        return {os.fsencode(name): os.fsencode(value) for name, equals, value in pairs if equals and name}
+    if environ is not None:
+        return dict(environ)
+    return dict(os.environb) if kind in INHERIT else {}
+
+
+class _Running:
+    """A hook between fork and wait."""
+
+    def __init__(self, kernel: Kernel, hook: Hook, env: dict[bytes, bytes]) -> None:
+        self.kernel = kernel
+        self.output = bytearray()
+        self.status: int | None = None
+        self.began = time.monotonic()
+        self.milliseconds = 0
+        theirs_in, self.state_pipe = kernel.pipe()
+        self.output_pipe, theirs_out = kernel.pipe()
+        self.failure_pipe, theirs_failure = kernel.pipe()
+        self.pid = kernel.fork()
+        if self.pid == 0:
+            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure))
+        for fd in (theirs_in, theirs_out, theirs_failure):
+            kernel.close(fd)
+        self.pidfd = kernel.pidfd_open(self.pid)
+
+    def watch(self, state: bytes, timeout: int) -> str:
+        """Feed it, listen to it, wait for it. Returns what went wrong in words, "" if nothing did."""
+        refused = self.kernel.read(self.failure_pipe, 16)  # end of file: it was executed
+        if refused:
+            return os.strerror(int(refused)).lower()
+        ended = self._attend(state, self.began + timeout if timeout else None)
+        self.milliseconds = round((time.monotonic() - self.began) * 1000)
+        if not ended:
+            return f"it did not end within {timeout} s"
+        return _words(self._wait())
+
+    def _attend(self, state: bytes, deadline: float | None) -> bool:
+        """Until it ends, True, or the deadline passes, False. A hook that reads no state, or not all, is fine."""
+        for fd in (self.state_pipe, self.output_pipe):
+            self.kernel.set_blocking(fd, False)
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        poll.register(self.output_pipe, select.POLLIN)
+        poll.register(self.state_pipe, select.POLLOUT)
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            ready = dict(poll.poll(left))
+            if self.output_pipe in ready and not self._listen():
+                poll.unregister(self.output_pipe)
+            if self.pidfd in ready:
+                while self._listen():
+                    pass
+                return True
+            if not ready:
+                return False
+            if self.state_pipe in ready:
+                state = self._feed(state)
+                if not state:
+                    poll.unregister(self.state_pipe)
+                    self.kernel.close(self.state_pipe)
+                    self.state_pipe = -1
+
+    def _feed(self, state: bytes) -> bytes:
+        """Write what fits; what remains, nothing once the hook has closed its end."""
+        try:
+            return state[self.kernel.write(self.state_pipe, state) :]
+        except BlockingIOError:
+            return state
+        except BrokenPipeError:
+            return b""
+
+    def _listen(self) -> bool:
+        """Take what it printed, keep the end of it. False if there was nothing, or never will be."""
+        try:
+            part = self.kernel.read(self.output_pipe, 65536)
+        except BlockingIOError:
+            return False
+        self.output += part
+        del self.output[:-MOST_OUTPUT]
+        return bool(part)
+
+    def _wait(self) -> int:
+        if self.status is None:
+            _pid, self.status = self.kernel.waitpid(self.pid)
+        return self.status
+
+    def end(self) -> None:
+        """Leave no process and no descriptor, however it went. One that runs still, with its group, is killed."""
+        if self.status is None:
+            try:
+                self.kernel.kill(-self.pid, SIGKILL)
+            except OSError:
+                self.kernel.kill(self.pid, SIGKILL)  # it had no group yet
+            self._wait()
+        for fd in (self.state_pipe, self.output_pipe, self.failure_pipe, self.pidfd):
+            if fd >= 0:
+                self.kernel.close(fd)
+
+
+def _become_hook(kernel: Kernel, hook: Hook, env: dict[bytes, bytes], ends: tuple[int, int, int]) -> NoReturn:
+    """The child: nothing of the runtime but standard input and output, and it dies with the runtime."""
+    try:
+        kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+        kernel.setpgid(0, 0)
+        # Above the standard three first: a caller without them would have a pipe there (SUSv4, dup2)
+        theirs_in, theirs_out, failure = (kernel.dup(fd) for fd in ends)
+        kernel.dup2(theirs_in, 0)
+        kernel.dup2(theirs_out, 1)
+        kernel.dup2(theirs_out, 2)
+        kernel.close_range(3, CLOSE_RANGE_CLOEXEC)
+        for number in (SIGPIPE, SIGXFSZ):
+            kernel.signal_default(number)
+        kernel.setsigmask_empty()
+        args = [os.fsencode(arg) for arg in hook.get("args") or [hook["path"]]]
+        kernel.execve(hook["path"], args, env)
+    except OSError as error:
+        os.write(failure, b"%d" % (error.errno or 0))
+    finally:
+        os._exit(127)
+    raise SystemExit(127)
+
+
+def _words(status: int) -> str:
+    """A wait status in words, "" for success."""
+    if os.WIFSIGNALED(status):
+        return f"killed by signal {os.WTERMSIG(status)}"
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit status {code}" if code else ""

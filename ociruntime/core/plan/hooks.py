@@ -1,0 +1,32 @@
+"""config.json /hooks: what must be true of them before anything is done (config.md, POSIX-platform Hooks)."""
+
+from __future__ import annotations
+
+from ociruntime.core.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.plan.draft import Draft
+
+KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+
+
+def contribute(draft: Draft) -> None:
+    """Hooks are no steps: the lifecycle runs them (launch/hooks.py). A wrong one is told before it is needed."""
+    hooks: dict[str, Any] = dict(draft.spec.get("hooks") or {})
+    for kind in KINDS:
+        for index, hook in enumerate(hooks.get(kind) or ()):
+            origin = f"/hooks/{kind}/{index}"
+            if not hook["path"].startswith("/"):
+                raise ConfigError(
+                    f"the path of a hook must be absolute, not {hook['path']!r}", code="hook-path",
+                    origin=f"{origin}/path",
+                )  # fmt: skip
+            timeout = hook.get("timeout")
+            if timeout is not None and timeout <= 0:
+                raise ConfigError(
+                    f"the timeout of a hook must be greater than zero, not {timeout}", code="hook-timeout",
+                    origin=f"{origin}/timeout",
+                )  # fmt: skip
