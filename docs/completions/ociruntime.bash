@@ -58,11 +58,11 @@ _ociruntime() {
     case $command in
     "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec features kill list pause ps resume run spec start state update help" ;;
     create) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help -h" ids="" ;;
-    delete) options="--force -f --help -h" ids="containers" ;;
+    delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;
     exec) options="--console-socket --pidfd-socket --cwd --env -e --tty -t --user -u --additional-gids -g --process -p --detach -d --pid-file --process-label --apparmor --no-new-privs --cap -c --preserve-fds --cgroup --ignore-paused --help -h" ids="containers" ;;
     features) options="--help -h" ids="" ;;
-    kill) options="--help -h" ids="containers" ;;
+    kill) options="--regex -r --help -h" ids="containers" ;;
     list) options="--format -f --quiet -q --help -h" ids="" ;;
     pause) options="--help -h" ids="containers" ;;
     ps) options="--format -f --help -h" ids="containers" ;;

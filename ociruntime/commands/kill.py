@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import _signal
 
-from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.cli import Arguments, Option
+from ociruntime.commands.selection import REGEX, for_each
 from ociruntime.core.errors import UsageError
 
 SUMMARY = "send a signal to a container"
@@ -16,6 +17,7 @@ OPERANDS = (1, 2)
 OPTIONS = (
     # Without a pid namespace of its own all of a container is killed anyway; engines still send it.
     Option(names=("--all", "-a"), help="send the signal to all processes of the container", hidden=True),
+    REGEX,
 )
 
 _FIRST_RT, _LAST_RT = 34, 64  # as glibc counts; it keeps 32 and 33 for itself (signal(7))
@@ -48,9 +50,12 @@ def _real_time(name: str) -> int:
 
 
 def run(args: Arguments) -> int:
-    name = container_id(args.operands[0])
     signal = signal_number(args.operands[1] if len(args.operands) == 2 else "TERM")
-    from ociruntime.core.lifecycle.kill import kill
 
-    kill(name, signal, args.g, all_processes=args.flag("--all"))
+    def kill_one(name: str) -> None:
+        from ociruntime.core.lifecycle.kill import kill
+
+        kill(name, signal, args.g, all_processes=args.flag("--all"))
+
+    for_each(args, kill_one)
     return 0

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import pytest
 
 from ociruntime import cli
-from ociruntime.commands import events, exec, kill, list, ps, spec, update
+from ociruntime.commands import events, exec, kill, list, ps, selection, spec, update
 from ociruntime.commands.create import create_options
-from ociruntime.core.errors import ConfigError, HostError, UsageError
+from ociruntime.core.errors import ConfigError, HostError, StateError, UsageError
 from ociruntime.core.options import Globals
 
 
@@ -298,3 +298,50 @@ class TestEvents:
     def test_what_is_no_duration(self, text: str) -> None:
         with pytest.raises(UsageError, match="invalid duration"):
             events.seconds(text)
+
+
+class TestRegex:
+    """crun's `kill --regex` and `delete --regex`."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        for name in ("web-1", "web-2", "db"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "web.lock").touch()
+        return tmp_path
+
+    def done(self, root: Path, *words: str, fail: str = "") -> Any:
+        """What was done, or the failure, and what was done until the end anyway."""
+        args = parsed("delete", *words)
+        args.g = Globals(root=str(root))
+        names = []
+
+        def do(name: str) -> None:
+            names.append(name)
+            if fail and fail in name:
+                raise StateError(f"{name} is busy")
+
+        try:
+            selection.for_each(args, do)
+        except StateError as failure:
+            return [*names, failure.what]
+        return names
+
+    def test_all_that_match(self, root: Path) -> None:
+        assert self.done(root, "--regex", "^web-") == ["web-1", "web-2"]
+        assert self.done(root, "-r", "b$") == ["db"]
+        assert self.done(root, "-r", "nothing") == []
+        assert self.done(root / "missing", "-r", ".") == []
+
+    def test_without_it_the_id_is_literal(self, root: Path) -> None:
+        assert self.done(root, "web.1") == ["web.1"]
+        with pytest.raises(UsageError):
+            self.done(root, "^web")
+
+    def test_one_failure_does_not_spare_the_others(self, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        assert self.done(root, "-r", ".", fail="web") == ["db", "web-1", "web-2", "web-1 is busy"]
+        assert capfd.readouterr().err == "warning: web-2: web-2 is busy\n"
+
+    def test_a_bad_expression(self, root: Path) -> None:
+        with pytest.raises(UsageError, match="invalid regular expression"):
+            selection.matching("(", str(root))

@@ -89,7 +89,7 @@ class TestBash:
 
     def test_options(self) -> None:
         assert self.offered("--log") == ["--log", "--log-format"]
-        assert self.offered("delete", "--") == ["--force", "--help"]
+        assert self.offered("delete", "--") == ["--force", "--regex", "--help"]
         assert "--keep" in self.offered("--root", "/x", "run", "--")
 
     def test_values(self) -> None:
