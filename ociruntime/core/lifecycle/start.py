@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import os
 
 from ociruntime.core.errors import Failure, StateError
 from ociruntime.core.jsonio import dumps
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ociruntime.core.lifecycle.notify import Notify
     from ociruntime.core.options import Globals
 
 
@@ -25,11 +27,23 @@ def start(container_id: str, g: Globals) -> None:
     container.lock()
     document = container.load()
     require_created(container_id, status(container, document), document)
+    notify = notify_for(container)
     connection = _connect(container)
     container.forget(SOCKET)
     container.unlock()
     hear_beginning(kernel, connection, document)
     run_poststart(kernel, container, document)
+    if notify:
+        notify.wait(document["pid"])
+
+
+def notify_for(container: Container) -> Notify | None:
+    """The container's side of sd_notify(3), where the runtime was told of a service manager."""
+    if not os.environ.get("NOTIFY_SOCKET") or not container.has("notify"):
+        return None
+    from ociruntime.core.lifecycle.notify import Notify
+
+    return Notify(container)
 
 
 def require_created(container_id: str, word: str, document: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ociruntime.core.kernel.flags import CLONE_NEWNS
 from ociruntime.core.plan import cgroup, devices, hooks, mounts, namespaces, process, root
 from ociruntime.core.plan.draft import MOUNTS, Draft
@@ -28,6 +30,7 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     namespaces.contribute_enter(draft)
     root.contribute_begin(draft)
     mounts.contribute(draft)
+    _notify(draft)
     devices.contribute(draft)
     _console(draft)
     root.contribute_masks(draft)
@@ -35,6 +38,13 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     namespaces.contribute_names(draft)
     process.contribute(draft)
     return draft
+
+
+def _notify(draft: Draft) -> None:
+    if os.environ.get("NOTIFY_SOCKET"):
+        from ociruntime.core.plan import notify
+
+        notify.contribute(draft)
 
 
 def _console(draft: Draft) -> None:
