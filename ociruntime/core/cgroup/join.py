@@ -1,0 +1,95 @@
+"""The way into the cgroups of a container that exists: for exec."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.cgroup.files import read_text, write_text
+from ociruntime.core.errors import ConfigError, StateError
+from ociruntime.core.kernel.flags import O_PATH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.cgroup.files import CgroupRecord
+    from ociruntime.core.kernel import Kernel
+
+
+def sub_paths(record: CgroupRecord, subpath: str = "") -> dict[str, str]:
+    """The container's directories, or a cgroup below them. Raises ConfigError for a path that leads out."""
+    parts = [part for part in subpath.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ConfigError(f'cgroup "{subpath}" leads out of the container by ".."', code="cgroup-path")
+    return {controller: "/".join((path, *parts)) for controller, path in (record.get("paths") or {}).items()}
+
+
+class Way:
+    """Open handles by which a new process enters the container's cgroups.
+
+    clone  directory for clone3(CLONE_INTO_CGROUP), -1 where there is no unified hierarchy
+    tasks  for the child: `enter` writes to them, before it gives up the parent's credentials
+    """
+
+    def __init__(self, clone: int, tasks: list[int], unified: str) -> None:
+        self.clone = clone
+        self.tasks = tasks
+        self.unified = unified
+
+    def enter(self, kernel: Kernel) -> None:
+        """In the child, single-threaded: join the v1 cgroups (see steps.cgroup.EnterTasks for why so)."""
+        for fd in self.tasks:
+            kernel.write(fd, b"0")
+
+    def push(self, kernel: Kernel, pid: int) -> None:
+        """In the parent: move a child that clone3 could not start in the unified cgroup."""
+        if self.unified:
+            write_text(kernel, f"{self.unified}/cgroup.procs", str(pid))
+
+    def close(self, kernel: Kernel) -> None:
+        for fd in (self.clone, *self.tasks):
+            if fd >= 0:
+                kernel.close(fd)
+        self.clone, self.tasks = -1, []
+
+
+def open_way(kernel: Kernel, record: CgroupRecord, subpath: str = "", init: int = 0) -> Way:
+    """The way into the container's cgroups, or into one below them.
+
+    init: pid of the container's init. Where the container has divided its v2 cgroup, nobody can live in
+    the cgroup itself any more (EBUSY, "no internal processes" in cgroups(7)); the init's own is taken then.
+    Raises StateError where the cgroup does not exist.
+    """
+    paths = sub_paths(record, subpath)
+    unified = paths.pop("", "")
+    if unified and init and not subpath:
+        unified = _habitable(kernel, unified, init)
+    tasks: list[int] = []
+    clone = -1
+    try:
+        for path in dict.fromkeys(paths.values()):
+            tasks.append(kernel.open(f"{path}/tasks", os.O_WRONLY))
+        if unified:
+            clone = kernel.open(unified, O_PATH | os.O_DIRECTORY)
+    except FileNotFoundError as error:
+        Way(clone, tasks, "").close(kernel)
+        raise StateError(f"cgroup {error.filename} does not exist", code="cgroup-gone", errno=2) from None
+    return Way(clone, tasks, unified)
+
+
+def _habitable(kernel: Kernel, path: str, init: int) -> str:
+    """`path`, or the init's cgroup beneath it where `path` has controllers for its children."""
+    try:
+        if not read_text(kernel, f"{path}/cgroup.subtree_control").strip():
+            return path
+        lines = read_text(kernel, f"/proc/{init}/cgroup").splitlines()
+    except OSError:
+        return path
+    own = next((line[3:] for line in lines if line.startswith("0::")), "")
+    # The mount point is not in /proc/PID/cgroup; the container's own name is in both.
+    head, found, below = own.partition("/" + os.path.basename(path) + "/")
+    return f"{path}/{below}" if found and path.endswith(head + "/" + os.path.basename(path)) else path
+
+
+def join(kernel: Kernel, record: CgroupRecord, pid: int, subpath: str = "") -> None:
+    """Move any process into all cgroups of the container: slow (RCU), for where `open_way` cannot be used."""
+    for path in dict.fromkeys(sub_paths(record, subpath).values()):
+        write_text(kernel, f"{path}/cgroup.procs", str(pid))
