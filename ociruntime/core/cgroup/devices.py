@@ -1,0 +1,202 @@
+"""Which devices a container may use: the rules, and on v2 the program that decides by them.
+
+A v2 cgroup has no devices files; a BPF program of type CGROUP_DEVICE answers each mknod(2) and open(2)
+of a device with 1 (allowed) or 0 (linux/bpf.h, kernel/bpf/cgroup.c). The rules hold in order
+(config-linux.md, Allowed Device list): for each of read, write and mknod the last rule about that
+device decides; without one the access is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.kernel import _door
+from ociruntime.core.kernel.files import u32, u64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.spec.types import DeviceRule
+
+    Rule = tuple[bool, str, int, int, str]  # allow; "a", "c" or "b"; major, minor (-1: any); access
+
+ANY = -1
+
+# What every container may use (config-linux.md, Default Devices), and the making of any device node: a
+# node alone opens nothing. With a terminal and without it: /dev/console is bound over by a pts.
+DEFAULT_RULES: tuple[Rule, ...] = (
+    (True, "c", ANY, ANY, "m"),
+    (True, "b", ANY, ANY, "m"),
+    (True, "c", 1, 3, "rwm"),  # null
+    (True, "c", 1, 5, "rwm"),  # zero
+    (True, "c", 1, 7, "rwm"),  # full
+    (True, "c", 1, 8, "rwm"),  # random
+    (True, "c", 1, 9, "rwm"),  # urandom
+    (True, "c", 5, 0, "rwm"),  # tty
+    (True, "c", 5, 1, "rwm"),  # console
+    (True, "c", 5, 2, "rwm"),  # ptmx
+    (True, "c", 136, ANY, "rwm"),  # pts/*
+)
+
+# linux/bpf.h
+BPF_PROG_LOAD = 5
+BPF_PROG_ATTACH = 8
+BPF_PROG_DETACH = 9
+BPF_PROG_GET_FD_BY_ID = 13
+BPF_PROG_QUERY = 16
+BPF_PROG_TYPE_CGROUP_DEVICE = 15
+BPF_CGROUP_DEVICE = 6
+BPF_F_ALLOW_MULTI = 2
+BPF_F_REPLACE = 4
+TYPES = {"b": 1, "c": 2}  # BPF_DEVCG_DEV_BLOCK, BPF_DEVCG_DEV_CHAR
+ACCESS = {"m": 1, "r": 2, "w": 4}  # BPF_DEVCG_ACC_MKNOD, _READ, _WRITE
+EVERY_ACCESS = 7
+
+# linux/bpf_common.h: class, size, operation and source of an instruction
+LDX_W = 0x61
+AND32_K, AND32_X, RSH32_K, MOV32_K, MOV32_X = 0x54, 0x5C, 0x74, 0xB4, 0xBC
+JEQ_K, JNE_K, EXIT = 0x15, 0x55, 0x95
+R0, CONTEXT, TYPE, ASKED, MAJOR, MINOR, SCRATCH = 0, 1, 2, 3, 4, 5, 6
+
+
+def effective_rules(listed: list[DeviceRule]) -> tuple[Rule, ...]:
+    """The rules of linux.resources.devices; where any of them denies, the default devices come after them."""
+    rules = [
+        (
+            entry["allow"],
+            entry.get("type") or "a",
+            _number(entry.get("major")),
+            _number(entry.get("minor")),
+            entry.get("access") or "rwm",
+        )
+        for entry in listed
+    ]
+    if any(not allow for allow, *_ in rules):
+        rules.extend(DEFAULT_RULES)
+    return tuple(rules)
+
+
+def _number(value: int | None) -> int:
+    """A major or minor number; absent and negative ones mean any."""
+    return ANY if value is None or value < 0 else value
+
+
+def rule_text(rule: Rule) -> str:
+    """A rule as the v1 files spell it, after the verb: "allow c 1:3 rwm"."""
+    return f"{'allow' if rule[0] else 'deny'} {v1_line(rule)}"
+
+
+def v1_line(rule: Rule) -> str:
+    """What devices.allow and devices.deny take (cgroup-v1/devices.rst); "a" alone means all of all."""
+    _, kind, major, minor, access = rule
+    if kind == "a" and major == ANY and minor == ANY and access_bits(access) == EVERY_ACCESS:
+        return "a"
+    numbers = f"{'*' if major == ANY else major}:{'*' if minor == ANY else minor}"
+    return f"{kind} {numbers} {access}"
+
+
+def access_bits(access: str) -> int:
+    bits = 0
+    for letter in access:
+        bits |= ACCESS[letter]
+    return bits
+
+
+def instruction(code: int, register: int = 0, source: int = 0, *, offset: int = 0, value: int = 0) -> bytes:
+    """struct bpf_insn: opcode, registers, jump offset, immediate."""
+    return bytes((code, register | source << 4)) + (offset & 0xFFFF).to_bytes(2, "little") + u32(value)
+
+
+def assemble(rules: tuple[Rule, ...]) -> bytes:
+    """The program: the rules from the last to the first, each settling the kinds of access it speaks of.
+
+    ASKED holds what nobody has decided yet; a deny of any of it answers 0, nothing left answers 1.
+    """
+    # struct bpf_cgroup_dev_ctx: access_type (access << 16 | type), major, minor
+    program = [
+        instruction(LDX_W, TYPE, CONTEXT),
+        instruction(MOV32_X, ASKED, TYPE),
+        instruction(AND32_K, TYPE, value=0xFFFF),
+        instruction(RSH32_K, ASKED, value=16),
+        instruction(LDX_W, MAJOR, CONTEXT, offset=4),
+        instruction(LDX_W, MINOR, CONTEXT, offset=8),
+    ]
+    for allow, kind, major, minor, access in reversed(rules):
+        bits = access_bits(access)
+        verdict = _verdict(allow, bits)
+        conditions = [(TYPE, TYPES[kind])] if kind != "a" else []
+        conditions += [(register, wanted) for register, wanted in ((MAJOR, major), (MINOR, minor)) if wanted != ANY]
+        for number, (register, wanted) in enumerate(conditions):
+            skip = len(conditions) - number - 1 + len(verdict)
+            program.append(instruction(JNE_K, register, offset=skip, value=wanted))
+        program += verdict
+        if not conditions and bits == EVERY_ACCESS:
+            return b"".join(program)  # nothing gets past this one; the verifier refuses dead code
+    return b"".join([*program, instruction(MOV32_K, R0, value=1), instruction(EXIT)])
+
+
+def _verdict(allow: bool, bits: int) -> list[bytes]:
+    """What to do with an access to a device that a rule is about."""
+    answer = [instruction(MOV32_K, R0, value=1 if allow else 0), instruction(EXIT)]
+    if bits == EVERY_ACCESS:
+        return answer
+    if allow:
+        return [instruction(AND32_K, ASKED, value=EVERY_ACCESS & ~bits), instruction(JNE_K, ASKED, offset=2), *answer]
+    return [
+        instruction(MOV32_X, SCRATCH, ASKED),
+        instruction(AND32_K, SCRATCH, value=bits),
+        instruction(JEQ_K, SCRATCH, offset=2),
+        *answer,
+    ]
+
+
+def load(kernel: Kernel, program: bytes) -> int:
+    """Load a program (BPF_PROG_LOAD); a descriptor. Raises OSError."""
+    license_text = b"Apache-2.0\0"
+    attributes = (
+        u32(BPF_PROG_TYPE_CGROUP_DEVICE)
+        + u32(len(program) // 8)
+        + u64(_door.addressof(program))
+        + u64(_door.addressof(license_text))
+        + bytes(24)  # log_level, log_size, log_buf, kern_version, prog_flags
+        + b"oci_devices".ljust(16, b"\0")
+    )
+    return kernel.bpf(BPF_PROG_LOAD, attributes)
+
+
+def attached(kernel: Kernel, directory: int) -> list[int]:
+    """The ids of the device programs attached to a cgroup itself (BPF_PROG_QUERY)."""
+    ids = bytearray(4 * 64)
+    attributes = bytearray(
+        u32(directory) + u32(BPF_CGROUP_DEVICE) + bytes(8) + u64(_door.addressof(ids)) + u32(64) + bytes(4)
+    )
+    kernel.bpf(BPF_PROG_QUERY, attributes)
+    count = int.from_bytes(attributes[24:28], "little")
+    return [int.from_bytes(ids[4 * at : 4 * at + 4], "little") for at in range(count)]
+
+
+def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...]) -> None:
+    """Let these rules decide for a v2 cgroup, from one moment to the next. Raises OSError.
+
+    A single program that is attached already is exchanged in one step (BPF_F_REPLACE, Linux 5.6). Of several,
+    all of which must agree, the new one comes first and the old ones go then: never more is allowed.
+    """
+    directory = kernel.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    opened = [directory]
+    try:
+        program = load(kernel, assemble(rules))
+        opened.append(program)
+        old = []
+        for number in attached(kernel, directory):
+            old.append(kernel.bpf(BPF_PROG_GET_FD_BY_ID, u32(number) + bytes(8)))
+            opened.append(old[-1])
+        target = u32(directory) + u32(program) + u32(BPF_CGROUP_DEVICE)
+        if len(old) == 1:
+            kernel.bpf(BPF_PROG_ATTACH, target + u32(BPF_F_ALLOW_MULTI | BPF_F_REPLACE) + u32(old[0]))
+            return
+        kernel.bpf(BPF_PROG_ATTACH, target + u32(BPF_F_ALLOW_MULTI) + bytes(4))
+        for fd in old:
+            kernel.bpf(BPF_PROG_DETACH, u32(directory) + u32(fd) + u32(BPF_CGROUP_DEVICE))
+    finally:
+        for fd in opened:
+            kernel.close(fd)
