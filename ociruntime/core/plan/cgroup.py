@@ -1,0 +1,172 @@
+"""/linux/cgroupsPath and /linux/resources: where the container's cgroups are, and what they limit."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.errors import ConfigError, HostError
+from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, OPEN
+from ociruntime.core.plan.resources import POINTER, resource_writes
+from ociruntime.core.steps.cgroup import (
+    EnableControllers,
+    EnterTasks,
+    FilterDevices,
+    GiveCgroup,
+    InheritCpuset,
+    JoinUnified,
+    MakeCgroup,
+    OpenCgroup,
+    OpenTasks,
+    WriteCgroup,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.plan.draft import Draft, Host
+    from ociruntime.core.spec.types import DeviceRule, Linux, Process, Resources
+
+LIMITS = HOST  # where the limits that the runtime's own init would feel are set
+PATH = "/linux/cgroupsPath"
+
+
+def contribute(draft: Draft) -> None:
+    """The container's cgroups, what they limit, and the way into them.
+
+    HOST makes them and sets every limit, undoably. clone3 starts the init in the unified one, if there
+    is any; into the v1 ones it moves itself first thing in ENTER, before its cgroup namespace.
+    """
+    linux: Linux = draft.spec.get("linux") or {}
+    resources: Resources = linux.get("resources") or {}
+    if draft.globals.cgroup_manager == "disabled":
+        # crun's word: the container stays in the caller's cgroup, whatever the resources say.
+        draft.cgroup = {"driver": "disabled", "version": draft.host.cgroup, "paths": {}, "created": []}
+        return
+    if draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
+        from ociruntime.core.plan.cgroup_systemd import contribute_systemd
+
+        contribute_systemd(draft, linux.get("cgroupsPath") or "", resources)
+        return
+    paths = choose_paths(draft.host, linux.get("cgroupsPath") or "", draft.id)
+    created: list[str] = []
+    draft.cgroup = {"driver": "cgroupfs", "version": draft.host.cgroup, "paths": paths, "created": created}
+    for path, mount in unique(paths, draft.host.cgroup_mounts).items():
+        parents = missing_parents(path, mount)
+        created += parents
+        draft.add(HOST, MakeCgroup(origin=PATH if linux.get("cgroupsPath") else "", path=path, parents=tuple(parents)))
+        if path == paths.get("cpuset"):
+            for directory in (*parents, path):
+                draft.add(HOST, InheritCpuset(path=directory))
+    if draft.host.cgroup == "v2":
+        draft.add(HOST, EnableControllers(root=draft.host.cgroup_mounts[""], path=paths[""]))
+    _limits(draft, paths, resources)
+    _join(draft, paths)
+
+
+def choose_paths(host: Host, wanted: str, container_id: str) -> dict[str, str]:
+    """The container's directory in every hierarchy, by controller.
+
+    An absolute cgroupsPath counts from the mount points. A relative one, or none (the container's id),
+    counts from where the runtime itself is, so that a runtime in a container stays in that container's
+    share; on v2 from the cgroup above, for one that has processes cannot have controllers for children.
+    """
+    if ".." in wanted.split("/"):
+        raise ConfigError(f'cgroupsPath "{wanted}" leads out of itself by ".."', code="cgroup-path", origin=PATH)
+    inner = "/".join(part for part in (wanted or container_id).split("/") if part not in ("", "."))
+    if not inner:
+        raise ConfigError("cgroupsPath is the root cgroup, which has no limits", code="cgroup-path", origin=PATH)
+    paths = {}
+    for controller, mount in host.cgroup_mounts.items():
+        base = ""
+        if not wanted.startswith("/"):
+            base = host.cgroup_self.get(controller, "/").rstrip("/")
+            if host.cgroup == "v2":
+                base = os.path.dirname(base).rstrip("/")
+        paths[controller] = f"{mount}{base}/{inner}"
+    return paths
+
+
+def unique(paths: dict[str, str], mounts: dict[str, str]) -> dict[str, str]:
+    """Directory to mount point, each once: controllers can share a hierarchy ("cpu,cpuacct")."""
+    return {path: mounts[controller] for controller, path in paths.items()}
+
+
+def missing_parents(path: str, mount: str) -> list[str]:
+    """The directories between a mount point and a path that do not exist yet, outermost first."""
+    missing: list[str] = []
+    above = os.path.dirname(path)
+    while above != mount and not os.path.isdir(above):
+        missing.insert(0, above)
+        above = os.path.dirname(above)
+    return missing
+
+
+def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
+    if not paths:
+        if any(resources.get(key) for key in resources if key != "devices"):
+            raise HostError(
+                "resources cannot be limited: no cgroup hierarchy is mounted",
+                code="cgroup-none", origin=POINTER, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+            )  # fmt: skip
+        return
+    if resources.get("devices") and not draft.host.in_userns:
+        # In a user namespace nobody may set them, and devices that could be opened cannot be made.
+        _devices(draft, paths, resources["devices"])
+    for step in resource_writes(draft.host.cgroup, paths, resources):
+        draft.add(LIMITS if step.late else HOST, step)
+
+
+def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
+    from ociruntime.core.cgroup.devices import effective_rules, v1_line
+
+    rules, origin = effective_rules(listed), f"{POINTER}/devices"
+    if draft.host.cgroup == "v2":
+        draft.add(HOST, FilterDevices(origin=origin, path=paths[""], rules=rules))
+        return
+    if "devices" not in paths:
+        raise HostError(
+            "cannot restrict devices: the host has not mounted the devices cgroup",
+            code="cgroup-no-controller",
+            origin=origin,
+        )
+    for index, rule in enumerate(rules):
+        file = f"{paths['devices']}/devices.{'allow' if rule[0] else 'deny'}"
+        pointer = f"{origin}/{index}" if index < len(listed) else ""
+        draft.add(HOST, WriteCgroup(origin=pointer, path=file, value=v1_line(rule)))
+
+
+def _join(draft: Draft, paths: dict[str, str]) -> None:
+    if "" in paths:
+        if draft.host.cgroup == "v2":
+            owner = delegated_to(draft)
+            if owner:
+                draft.add(HOST, GiveCgroup(origin="/mounts", path=paths[""], uid=owner))
+        draft.add(OPEN, OpenCgroup(path=paths[""]))
+        draft.add(ATTACH, JoinUnified(path=paths[""]))
+    tasks = tuple(dict.fromkeys(path for controller, path in paths.items() if controller))
+    if tasks:
+        draft.add(OPEN, OpenTasks(paths=tasks))
+        draft.add(ENTER, EnterTasks(paths=tasks))
+
+
+def delegated_to(draft: Draft) -> int:
+    """The host's user id that shall own the cgroup, 0 where nobody else than root (config-linux.md, Cgroup ownership).
+
+    Only with a cgroup namespace of its own and a writable cgroup mount at /sys/fs/cgroup.
+    """
+    linux: Linux = draft.spec.get("linux") or {}
+    kinds = [namespace["type"] for namespace in linux.get("namespaces") or [] if not namespace.get("path")]
+    mounted = [
+        mount for mount in draft.spec.get("mounts") or [] if os.path.normpath(mount["destination"]) == "/sys/fs/cgroup"
+    ]
+    if "cgroup" not in kinds or not mounted or mounted[-1].get("type") not in ("cgroup", "cgroup2"):
+        return 0
+    if "ro" in (mounted[-1].get("options") or []):
+        return 0
+    process: Process | None = draft.spec.get("process")
+    uid = process["user"]["uid"] if process else 0
+    if "user" not in kinds:
+        return uid
+    for entry in linux.get("uidMappings") or []:
+        if entry["containerID"] <= uid < entry["containerID"] + entry["size"]:
+            return entry["hostID"] + uid - entry["containerID"]
+    return 0
