@@ -60,7 +60,7 @@ def _property(item: Property) -> dict[str, Any]:
 def _schema(kind: Kind) -> dict[str, Any]:
     match kind:
         case Text(format):
-            return {"type": "string", "pattern": format.pattern}
+            return {"title": format.words, "type": "string", "pattern": format.pattern}
         case Integer(low, high):
             bounds = {"minimum": low, "maximum": high}
             return {"type": "integer"} | {word: bound for word, bound in bounds.items() if bound is not None}
