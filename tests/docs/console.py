@@ -1,0 +1,181 @@
+"""Runs the commands that a page shows, and compares what they print with what the page says.
+
+A block fenced as `console` holds commands after `$ ` (continued after `> `), each with its output:
+
+    ```console
+    $ echo one; echo two
+    one
+    ...
+    ```
+
+A line `...` stands for any number of lines, `…` for any text within a line. A command that shows no
+output has to succeed. One shell runs the whole page, in a new directory. A word after `console` says
+where the block holds: `cgroup-v1` or `cgroup-v2`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+DEADLINE: Final = 60  # seconds for one command; only reached when something hangs
+REPOSITORY: Final = Path(__file__).parents[2]
+ELLIPSIS: Final = "\u2026"
+
+HERE: Final = {"cgroup-v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "cgroup-v1"}
+
+
+@frozen
+class Command:
+    """One command of a page, with what it is to print."""
+
+    line: int
+    text: str
+    output: str
+
+
+def commands(page: Path) -> list[Command]:
+    """All commands of the blocks that hold on this host, in order."""
+    found: list[Command] = []
+    fence, holds = "", False
+    for number, line in enumerate(page.read_text().splitlines(), start=1):
+        if line.startswith("```"):
+            fence = "" if fence else line
+            kind, *conditions = fence.removeprefix("```").split() or [""]
+            holds = kind == "console" and set(conditions) <= HERE
+        elif not holds:
+            continue
+        elif line.startswith("$ "):
+            found.append(Command(number, line[2:], ""))
+        elif not found:
+            raise ValueError(f"{page}:{number}: output before the first command")
+        else:
+            last = found.pop()
+            more = line.startswith("> ") or line == ">"
+            text, output = (
+                (last.text + "\n" + line[2:], last.output) if more else (last.text, last.output + line + "\n")
+            )
+            found.append(Command(last.line, text, output))
+    return found
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether a page's output, with its `...` and `…`, describes what was printed."""
+    pattern = "".join(
+        "(?:.*\n)*" if line == "...\n" else ".*".join(re.escape(part) for part in line.split(ELLIPSIS))
+        for line in shown.splitlines(keepends=True)
+    )
+    lines = "".join(line.rstrip() + "\n" for line in printed.splitlines())
+    return re.fullmatch(pattern, lines) is not None
+
+
+class Shell:
+    """A bash that runs one command after the other."""
+
+    def __init__(self, place: Path, runtime: str) -> None:
+        self.place = place
+        self._work = place / "work"
+        self._control = place / "control"
+        for directory in (self._work, self._control, self._control / "bin"):
+            directory.mkdir()
+            directory.chmod(0o755)
+        (self._control / "bin/ociruntime").symlink_to(runtime)
+        (self._control / "bin/python3").symlink_to(sys.executable)
+        (self._control / "stdin").touch()  # not /dev/null: a runtime may give its stdin to another user
+        path = f"{self._control}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self._process = subprocess.Popen(
+            ["/bin/bash", "--noprofile", "--norc"],
+            cwd=self._work,
+            env={"PATH": path, "LC_ALL": "C", "HOME": str(self._work), "PYTHONPATH": str(REPOSITORY)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def run(self, command: str) -> tuple[str, int]:
+        """Output, standard error included, and exit status of one command."""
+        assert self._process.stdin and self._process.stdout
+        (self._control / "command").write_text(command + "\n")
+        control = self._control
+        line = f". {control}/command <{control}/stdin >{control}/output 2>&1; echo $?\n"
+        self._process.stdin.write(line.encode())
+        self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], DEADLINE)[0]:
+            raise TimeoutError(f"{command!r}: no end within {DEADLINE} s")
+        status = int(self._process.stdout.readline())
+        printed = (self._control / "output").read_text(errors="replace")
+        # bash tells of a killed command by file and line; at a prompt it tells of neither.
+        return printed.replace(f"{control}/command: line ", "bash: line "), status
+
+    def close(self) -> None:
+        """End the shell; what it left running is the page's fault and is found by `leftovers`."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        try:
+            self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def shell(runtime: str) -> Iterator[Shell]:
+    """A shell in a new directory, which is removed afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="console-"))
+    place.chmod(0o755)
+    opened = Shell(place, runtime)
+    try:
+        yield opened
+    finally:
+        opened.close()
+        if not any(str(place) in line for line in _mounts()):
+            shutil.rmtree(place)
+
+
+def check(page: Path, runtime: str) -> int:
+    """Run all commands of a page; raises AssertionError for the first that prints something else.
+
+    Returns how many were run. Nothing of the page may be left on the host.
+    """
+    todo = commands(page)
+    with shell(runtime) as opened:
+        for command in todo:
+            printed, status = opened.run(command.text)
+            where = f"{page.name}:{command.line}: $ {command.text}"
+            assert matches(command.output, printed), f"{where}\nshown:\n{command.output}\nprinted:\n{printed}"
+            assert command.output or status == 0, f"{where}\nexit status {status}"
+    left = leftovers(opened.place)
+    assert left == [], f"{page.name} leaves behind: {left}"
+    return len(todo)
+
+
+def leftovers(place: Path) -> list[str]:
+    """Mounts of the host, and processes, that have something to do with a directory; processes are ended."""
+    mounts = [line for line in _mounts() if str(place) in line]
+    processes = [path.parent.name for path in Path("/proc").glob("[0-9]*/cwd") if _leads(path, place)]
+    for pid in processes:
+        os.kill(int(pid), signal.SIGKILL)
+    return mounts + [f"process {pid}" for pid in processes]
+
+
+def _leads(link: Path, place: Path) -> bool:
+    try:
+        return os.readlink(link).startswith(str(place))
+    except OSError:
+        return False  # it has ended meanwhile
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/self/mountinfo").read_text().splitlines()
