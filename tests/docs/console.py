@@ -23,8 +23,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +93,9 @@ class Shell:
             directory.mkdir()
             directory.chmod(0o755)
         (self._control / "bin/ociruntime").symlink_to(runtime)
-        (self._control / "bin/python3").symlink_to(sys.executable)
+        # A link to the interpreter of a virtual environment would not find its packages.
+        (self._control / "bin/python3").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (self._control / "bin/python3").chmod(0o755)
         (self._control / "stdin").touch()  # not /dev/null: a runtime may give its stdin to another user
         path = f"{self._control}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         self._process = subprocess.Popen(
@@ -102,6 +105,11 @@ class Shell:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+
+    @property
+    def pid(self) -> int:
+        """What the page knows as `$$`, by which it tells its cgroups from those of others."""
+        return self._process.pid
 
     def run(self, command: str) -> tuple[str, int]:
         """Output, standard error included, and exit status of one command."""
@@ -119,7 +127,7 @@ class Shell:
         return printed.replace(f"{control}/command: line ", "bash: line "), status
 
     def close(self) -> None:
-        """End the shell; what it left running is the page's fault and is found by `leftovers`."""
+        """End the shell; what it left running is the page's fault, see `end_leftovers`."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.stdout.close()
@@ -132,7 +140,7 @@ class Shell:
 
 @contextmanager
 def shell(runtime: str) -> Iterator[Shell]:
-    """A shell in a new directory, which is removed afterwards."""
+    """A shell in a new directory; raises AssertionError if a mount or process of it is there afterwards."""
     place = Path(tempfile.mkdtemp(prefix="console-"))
     place.chmod(0o755)
     opened = Shell(place, runtime)
@@ -140,8 +148,9 @@ def shell(runtime: str) -> Iterator[Shell]:
         yield opened
     finally:
         opened.close()
-        if not any(str(place) in line for line in _mounts()):
-            shutil.rmtree(place)
+        left = end_leftovers(place) + remove_cgroups(opened.pid)
+        shutil.rmtree(place)
+    assert left == [], f"left behind: {left}"
 
 
 def check(page: Path, runtime: str) -> int:
@@ -156,18 +165,31 @@ def check(page: Path, runtime: str) -> int:
             where = f"{page.name}:{command.line}: $ {command.text}"
             assert matches(command.output, printed), f"{where}\nshown:\n{command.output}\nprinted:\n{printed}"
             assert command.output or status == 0, f"{where}\nexit status {status}"
-    left = leftovers(opened.place)
-    assert left == [], f"{page.name} leaves behind: {left}"
     return len(todo)
 
 
-def leftovers(place: Path) -> list[str]:
-    """Mounts of the host, and processes, that have something to do with a directory; processes are ended."""
-    mounts = [line for line in _mounts() if str(place) in line]
+def end_leftovers(place: Path) -> list[str]:
+    """Unmount and end what on the host has to do with a directory; returns what that was."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(place) in line]
     processes = [path.parent.name for path in Path("/proc").glob("[0-9]*/cwd") if _leads(path, place)]
+    for target in reversed(mounts):
+        subprocess.run(["umount", "--lazy", target], check=True)
     for pid in processes:
         os.kill(int(pid), signal.SIGKILL)
     return mounts + [f"process {pid}" for pid in processes]
+
+
+def remove_cgroups(pid: int) -> list[str]:
+    """Remove the cgroups whose names end in `-PID`, with all that is in them; returns what they were."""
+    groups = [path for path in Path("/sys/fs/cgroup").glob(f"**/*-{pid}") if path.is_dir()]
+    deadline = time.monotonic() + DEADLINE
+    for group in groups:
+        while group.exists() and time.monotonic() < deadline:
+            for member in (group / "cgroup.procs").read_text().split():
+                os.kill(int(member), signal.SIGKILL)
+            with suppress(OSError):  # busy until the last one is reaped
+                group.rmdir()
+    return [str(group) for group in groups]
 
 
 def _leads(link: Path, place: Path) -> bool:
@@ -175,7 +197,3 @@ def _leads(link: Path, place: Path) -> bool:
         return os.readlink(link).startswith(str(place))
     except OSError:
         return False  # it has ended meanwhile
-
-
-def _mounts() -> list[str]:
-    return Path("/proc/self/mountinfo").read_text().splitlines()
