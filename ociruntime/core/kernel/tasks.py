@@ -144,7 +144,7 @@ class Tasks:
         return _door.syscall(_door.SYS_keyctl, operation, argument, third, fourth)
 
     def bpf(self, command: int, attributes: bytes | bytearray) -> int:
-        """bpf(2); `attributes` is the part of union bpf_attr that the command uses, a bytearray where it answers in it."""
+        """bpf(2); `attributes` is what the command uses of union bpf_attr, a bytearray where it answers in it."""
         return _door.syscall(_door.SYS_bpf, command, attributes, len(attributes))
 
     def close_range(self, first: int, flags: int) -> None:

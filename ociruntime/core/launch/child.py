@@ -59,9 +59,15 @@ def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hook
 class Hooks:
     """What the child knows of hooks: whether the parent runs some between mounts and pivot, and its own."""
 
-    def __init__(self, wait: bool, create_container: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        wait: bool = False,
+        create_container: Callable[[], None] | None = None,
+        start_container: Callable[[], None] | None = None,
+    ) -> None:
         self.wait = wait
         self.create_container = create_container
+        self.start_container = start_container
 
 
 def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
@@ -85,38 +91,76 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
     act(kernel, scene, plan.stages[ROOT])
     kernel.umask(umask)
     act(kernel, scene, plan.stages[PROCESS])
-    execute_player(kernel, plan, scene, ends)
+    if hooks.start_container:
+        _wait_and_run(kernel, plan, scene, ends, hooks.start_container)
+    else:
+        execute_player(kernel, plan, scene, ends)
 
 
 def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None:
     """Write the tape, say ready, and hand over to the player once the parent has everything on record."""
-    content, played = write_tape(plan.last, scene)
+    tape, played = _make_tape(kernel, plan, scene, waiting=True)
+    _take_console(kernel, scene, ends)
+    ends.say(wire.READY, played)
+    wait_for_go(ends)
+    _execute(kernel, scene, tape)
+
+
+def _make_tape(kernel: Kernel, plan: Plan, scene: Scene, *, waiting: bool) -> tuple[int, bytes]:
+    content, played = write_tape(plan.last, scene, waiting=waiting)
     tape = sealed(kernel, "tape", content)
-    player = scene.handles["player"]
     for fd in (tape, scene.handles["wait"], *inherited(plan.last, scene)):
         kernel.set_inheritable(fd)
-    _take_console(kernel, scene, ends)
+    return tape, played
+
+
+def _execute(kernel: Kernel, scene: Scene, tape: int) -> None:
     for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
         kernel.signal_default(number)
+    kernel.prctl(PR_SET_PDEATHSIG, 0)
+    kernel.setsigmask_empty()
+    kernel.execveat(scene.handles["player"], [b"ociruntime-init", b"%d" % tape])
+
+
+def _wait_and_run(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, run_hooks: Callable[[], None]) -> None:
+    """startContainer hooks run at `start`, in the container, before the program: until then this interpreter waits.
+
+    Afterwards the connection of `start` takes the place of what the tape would have waited on.
+    """
+    _take_console(kernel, scene, ends)
+    tape, played = _make_tape(kernel, plan, scene, waiting=False)
+    kernel.close(tape)  # written to learn what it plays; the real one names the connection
     ends.say(wire.READY, played)
     wait_for_go(ends)
     kernel.prctl(PR_SET_PDEATHSIG, 0)
-    kernel.setsigmask_empty()
-    kernel.execveat(player, [b"ociruntime-init", b"%d" % tape])
+    ends.close()
+    connection = wire.accept(scene.handles["wait"]) if "start" not in scene.handles else scene.handles["wait"]
+    if "start" in scene.handles and not kernel.read(connection, 1):
+        raise ParentGone
+    try:
+        run_hooks()
+    except Failure as failure:
+        wire.Wire(wire.socket_of(connection)).say(wire.FAILED, *wire.encode_failure(failure))
+        return
+    scene.handles["wait"] = connection
+    tape, _ = _make_tape(kernel, plan, scene, waiting=False)
+    _execute(kernel, scene, tape)
 
 
-def write_tape(calls: list[LastCall], scene: Scene) -> tuple[bytes, bytes]:
+def write_tape(calls: list[LastCall], scene: Scene, *, waiting: bool = True) -> tuple[bytes, bytes]:
     """The tape, and which call each of its records plays (positions in `calls`, -1 for the wait, as text)."""
     tape = Tape()
     wait = scene.handles["wait"]
     report: int | Result = wait
-    if "start" in scene.handles:  # run: a byte on the socket pair; its end of file is the end of the runtime
+    if not waiting:
+        pass  # somebody has waited already, and `wait` is the connection to report to
+    elif "start" in scene.handles:  # run: a byte on the socket pair; its end of file is the end of the runtime
         tape.call(_door.SYS_read, wait, b"\0", 1, flags=NONZERO)
     else:
         report = tape.call(_door.SYS_accept4, wait, None, None, SOCK_CLOEXEC)
     tape.report_to(report)
     written = transcribe(tape, calls, scene, report)
-    positions = [-1] + [calls.index(call) for call in written.values()]
+    positions = [-1] * waiting + [calls.index(call) for call in written.values()]
     return tape.assemble(), ",".join([str(position) for position in positions]).encode()
 
 

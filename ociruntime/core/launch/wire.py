@@ -91,6 +91,16 @@ def pair() -> tuple[Wire, Wire]:
     return Wire(ours), Wire(theirs)
 
 
+def accept(listener: int) -> int:
+    """The connection of `start` on the socket that init waits on."""
+    fd, _address = socket_of(listener)._accept()
+    return fd
+
+
+def socket_of(fd: int) -> _socket.socket:
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+
+
 def encode_failure(failure: Failure) -> list[bytes]:
     """A failure as fields: class, code, sentence, origin, errno, hint."""
     text = (type(failure).__name__, failure.code, failure.what, failure.origin, str(failure.errno), failure.hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ProgramError, StepError
+from ociruntime.core.launch import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 def hear_beginning(kernel: Kernel, fd: int, document: dict[str, Any]) -> None:
     """Wait for the program to be executed. Raises ProgramError or StepError with what was refused."""
     try:
-        report = kernel.read(fd, 16)
+        report = kernel.read(fd, wire.MAX_MESSAGE)
     except ConnectionResetError:
         report = b""  # init was killed; what became of the container is its status, not ours to tell
     finally:
         kernel.close(fd)
     if len(report) == 16:
         raise _refused(document, int.from_bytes(report[:8], "little"), int.from_bytes(report[8:], "little"))
+    if report:  # a startContainer hook
+        raise wire.decode_failure(report.split(b"\0")[1:])
 
 
 def _refused(document: dict[str, Any], index: int, number: int) -> Failure:

@@ -15,8 +15,9 @@ from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.core.plan.build import build
+from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.spec.load import load_config
-from ociruntime.core.state.status import CREATING, document_for
+from ociruntime.core.state.status import CREATED, CREATING, document_for
 from ociruntime.core.state.store import CONFIG, reserve
 
 TYPE_CHECKING = False
@@ -51,7 +52,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     try:
         container.write(CONFIG, raw)
         container.save(launch.document)
-        launch.prepare(options.preserve_fds + listen_fds(), listen=listen)
+        launch.prepare(options.preserve_fds + socket_activation(os.environ, os.getpid())[0], listen=listen)
         console = _connect_console(options)
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
         launch.clone((spec.get("linux") or {}).get("timeOffsets") or {}, child_hooks)
@@ -117,26 +118,30 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
             from ociruntime.core.launch.hooks import run_hooks
 
             state = document_for(launch.container, {**launch.document, "pid": pid}, status)
-            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}")
+            environ = process_environment(spec) if kind == "startContainer" else None
+            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}", environ=environ)
 
-    create_container = None
-    if hooks.get("createContainer"):
-        from ociruntime.core.launch import hooks as _loaded_before_the_pivot
+    def create_container() -> None:
+        run("createContainer", kernel.getpid(), CREATING)
 
-        assert _loaded_before_the_pivot
+    def start_container() -> None:
+        run("startContainer", kernel.getpid(), CREATED)
 
-        def create_container() -> None:
-            run("createContainer", kernel.getpid(), CREATING)
+    if hooks.get("createContainer") or hooks.get("startContainer"):
+        from ociruntime.core.launch import hooks as _loaded_before_the_pivot  # noqa: F401 -- no library to load from after
 
-    return Hooks(any(hooks.get(kind) for kind in PARENT_HOOKS), create_container), run
+    child = Hooks(
+        wait=any(hooks.get(kind) for kind in PARENT_HOOKS),
+        create_container=create_container if hooks.get("createContainer") else None,
+        start_container=start_container if hooks.get("startContainer") else None,
+    )
+    return child, run
 
 
-def listen_fds() -> int:
-    """Descriptors of socket activation, passed on after the standard three (sd_listen_fds(3))."""
-    given = os.environ.get("LISTEN_FDS", "")
-    if not given.isdigit() or os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return 0
-    return int(given)
+def process_environment(spec: Spec) -> dict[bytes, bytes]:
+    """process.env, which startContainer hooks without an env of their own get, as with runc."""
+    pairs = (os.fsencode(entry).partition(b"=") for entry in (spec.get("process") or {}).get("env") or [])
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def _connect_console(options: CreateOptions) -> Any:

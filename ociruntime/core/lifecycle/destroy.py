@@ -61,11 +61,11 @@ def destroy(kernel: Kernel, container: Container, document: dict[str, Any]) -> N
 def _run_poststop(kernel: Kernel, container: Container, document: dict[str, Any], hooks: list[Any]) -> None:
     """Each of them, whatever the others did: a failure is a warning only."""
     from ociruntime.core.launch.hooks import run_hook
-    from ociruntime.core.log import warn
+    from ociruntime.core.log import LOG
 
     state = dumps(document_for(container, document, STOPPED)).encode()
     for index, hook in enumerate(hooks):
         try:
             run_hook(kernel, hook, state, "poststop", f"/hooks/poststop/{index}")
         except Failure as failure:
-            warn(failure.line())
+            LOG.warning(failure.line())

@@ -24,10 +24,11 @@ from ociruntime.core.launch.enter import Door, enter_main
 from ociruntime.core.launch.parent import check_preserved, describe_tape
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
-from ociruntime.core.lifecycle.bring_up import listen_fds, write_pid_file
+from ociruntime.core.lifecycle.bring_up import write_pid_file
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.namespaces import FLAGS
+from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.state.status import CREATING, PAUSED, STOPPED, is_alive, status
 from ociruntime.core.state.store import CONFIG, open_container
@@ -106,7 +107,8 @@ class Entry:
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
         kernel, scene, options = self.kernel, self.scene, self.options
-        preserve = options.preserve_fds + listen_fds()
+        activated, _ = socket_activation(os.environ, os.getpid())
+        preserve = options.preserve_fds + activated
         check_preserved(kernel, preserve)
         kernel.close_range(3 + preserve, CLOSE_RANGE_CLOEXEC)
         if os.geteuid() == 0:
