@@ -16,7 +16,7 @@ RUNTIME ?= $(BIN)/ociruntime
 # pip without build isolation finds meson and ninja here.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-NATIVE := $(wildcard ociruntime/native/*) meson.build meson.options
+NATIVE := $(wildcard ociruntime/native/*) meson.build
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-script-location
 PYTEST := $(BIN)/pytest -rs
 LINTED := $(wildcard ociruntime bundles conformance tests)

@@ -1,42 +1,21 @@
-"""Tell the build about the interpreter that runs this (not the virtual environment that it may be in).
-
-``describe_python.py header`` prints a C header, ``describe_python.py link`` the linker arguments that
-embed the interpreter, one per line.
-"""
+"""Print a C header about the interpreter that runs this, not the virtual environment that it may be in."""
 
 import json
 import os
 import sys
-import sysconfig
+from pathlib import Path
 
 
-def header() -> None:
+def main() -> None:
     base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
-    status = os.stat(base)
-    facts = {
-        "PYTHON_VERSION": "{}.{}".format(*sys.version_info),
-        "PYTHON_PREFIX": sys.base_prefix,
-        "PYTHON_EXEC_PREFIX": sys.base_exec_prefix,
-        "PYTHON_STDLIB": sysconfig.get_path("stdlib"),
-        "PYTHON_DYNLOAD": sysconfig.get_config_var("DESTSHARED"),
-        "BASE_PYTHON": base,
-        "BASE_PYTHON_SIZE": status.st_size,
-        "BASE_PYTHON_MTIME": int(status.st_mtime),
-    }
-    for name, value in facts.items():
-        print(f"#define {name} {json.dumps(value)}")
-
-
-def link() -> None:
-    config = sysconfig.get_config_vars()
-    library = os.path.join(config["LIBPL"], config["LIBRARY"])
-    # What the modules built into it are linked with, each once.
-    libraries = dict.fromkeys(f"{config['LIBS']} {config['MODLIBS']} {config['SYSLIBS']}".split())
-    # All of it, for the extension modules that will look for its symbols. Not position-independent: some
-    # distributions (Debian) build the static library that way.
-    print("-no-pie", "-Wl,--export-dynamic", "-Wl,--whole-archive", library, "-Wl,--no-whole-archive", sep="\n")
-    print(*libraries, sep="\n")
+    # Executed through a mount of itself alone, a program that looks for its libraries from where it lies
+    # (ld.so(8), $ORIGIN) finds none. What is no program of its own but a script says so likewise.
+    image = Path(base).read_bytes()
+    movable = image.startswith(b"\x7fELF") and b"$ORIGIN" not in image
+    print("#define PYTHON_VERSION", json.dumps("{}.{}".format(*sys.version_info)))
+    print("#define BASE_PYTHON", json.dumps(base))
+    print("#define BASE_PYTHON_MOVABLE", int(movable))
 
 
 if __name__ == "__main__":
-    {"header": header, "link": link}[sys.argv[1]]()
+    main()

@@ -2,21 +2,33 @@
  * The launcher: `ociruntime` on PATH.
  *
  * A script made by pip cannot carry interpreter flags and would load `site` and
- * `re`. This runs the package installed beside it in an interpreter that is
- * isolated (no PYTHON* variables, no current directory), without site, and
- * in UTF-8 whatever the locale: in its own (embedded.c) or, where the build had
- * none to embed, in the one it was built with.
+ * `re`. This runs the interpreter that the package was built with: isolated (no
+ * PYTHON* variables, no current directory), without site, in UTF-8 whatever the
+ * locale, on the package installed beside this program.
+ *
+ * It does so through a read-only mount of the interpreter that is nowhere in
+ * the file system: a container that reaches /proc/PID/exe of the process about
+ * to join it must not be able to write to the host's interpreter (CVE-2019-5736).
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "launcher.h"
+#include "freestanding.h"
 #include "python_config.h"
+
+/* From fcntl.h, linux/mount.h and limits.h, which belong to a C library or may be too old. */
+#define F_GETFD 1
+#define X_OK 1
+#define O_RDWR 02
+#define O_CLOEXEC 02000000
+#define AT_FDCWD ((u64)-100)
+#define AT_EMPTY_PATH 0x1000
+#define OPEN_TREE_CLONE 1
+#define MOUNT_ATTR_RDONLY 1
+#define PROT_READ_WRITE 3
+#define MAP_PRIVATE_ANONYMOUS 0x22
+#define PATH_MAX 4096
+#define OPEN_TREE 428 /* one number on every machine */
+#define MOUNT_SETATTR 442
+
+#define SUFFIX_MAX 128 /* room for what is appended to a path below */
 
 /*
  * sys.argv arrives as ["-c", site directory, our LC_CTYPE, our argv...]. In the
@@ -34,97 +46,154 @@ static const char boot[] = "import posix, sys\n"
                            "from ociruntime.__main__ import main\n"
                            "main(argv)\n";
 
-static _Noreturn void
-die(const char *what, const char *path)
+static u64
+length_of(const char *text)
 {
-    fprintf(stderr, "ociruntime: %s %s: %s\n", what, path, strerror(errno));
-    exit(1);
+    u64 length = 0;
+
+    while (text[length] != '\0')
+        length++;
+    return length;
+}
+
+/* Copy text to end, and return the new end. */
+static char *
+append(char *end, const char *text)
+{
+    while (*text != '\0')
+        *end++ = *text++;
+    *end = '\0';
+    return end;
+}
+
+static _Noreturn void
+die(const char *what, const char *path, u64 result)
+{
+    const char *const why = result == -(u64)ENOENT  ? "no such file or directory"
+                            : result == -(u64)EACCES ? "permission denied"
+                                                     : "the kernel refuses";
+    const char *const parts[] = {"ociruntime: ", what, " ", path, ": ", why, "\n"};
+
+    for (u64 i = 0; i < sizeof parts / sizeof *parts; i++)
+        syscall6(__NR_write, 2, (u64)parts[i], length_of(parts[i]), 0, 0, 0);
+    leave(1);
+}
+
+static u64
+access(const char *path, u64 mode)
+{
+    return syscall6(__NR_faccessat, AT_FDCWD, (u64)path, mode, 0, 0, 0);
 }
 
 /* A runtime opens files: none may become somebody's standard output (as runc does). */
 static void
 fill_standard_streams(void)
 {
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-            die("cannot open", "/dev/null");
+    static const char null[] = "/dev/null";
+
+    for (u64 fd = 0; fd <= 2; fd++) {
+        u64 result = syscall6(__NR_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+
+        if (failed(result))
+            result = syscall6(__NR_openat, AT_FDCWD, (u64)null, O_RDWR, 0, 0, 0);
+        if (failed(result))
+            die("cannot open", null, result);
+    }
 }
 
-static char *
-join(const char *directory, const char *name)
+/* The directory of the directory of this program, wherever a symbolic link or PATH found it. */
+static void
+find_prefix(char *prefix)
 {
-    char *path = NULL;
+    static const char self[] = "/proc/self/exe";
+    u64 length = syscall6(__NR_readlinkat, AT_FDCWD, (u64)self, (u64)prefix, PATH_MAX - 1, 0, 0);
 
-    if (asprintf(&path, "%s/%s", directory, name) < 0)
-        die("cannot name", name);
-    return path;
+    if (failed(length))
+        die("cannot read", self, length);
+    for (int slashes = 0; length > 0 && slashes < 2;)
+        slashes += prefix[--length] == '/';
+    prefix[length] = '\0';
 }
 
-/* The directory of this program, wherever a symbolic link or PATH found it. */
-static char *
-find_bindir(void)
-{
-    static char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-
-    if (length < 0)
-        die("cannot read", "/proc/self/exe");
-    path[length] = '\0';
-    *strrchr(path, '/') = '\0';
-    return path;
-}
-
-/* Where pip put the package, seen from the directory of this program. */
-static char *
-find_site(const char *bindir)
+/* Where pip put the package beneath the prefix. */
+static void
+find_site(const char *prefix, char *site)
 {
     static const char *const candidates[] = {
-        "../lib/python" PYTHON_VERSION "/site-packages",
-        "../lib64/python" PYTHON_VERSION "/site-packages",
-        "../lib/python" PYTHON_VERSION "/dist-packages", /* Debian, outside of virtual environments */
-        "../lib/python3/dist-packages",
+        "/lib/python" PYTHON_VERSION "/site-packages",
+        "/lib64/python" PYTHON_VERSION "/site-packages",
+        "/lib/python" PYTHON_VERSION "/dist-packages", /* Debian, outside of virtual environments */
+        "/lib/python3/dist-packages",
     };
 
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        char *site = join(bindir, candidates[i]);
-        char *front_door = join(site, "ociruntime/__main__.py");
-        int found = access(front_door, F_OK) == 0;
+    for (u64 i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        char *end = append(append(site, prefix), candidates[i]);
 
-        free(front_door);
-        if (found)
-            return site;
-        free(site);
+        append(end, "/ociruntime/__main__.py");
+        if (!failed(access(site, 0))) {
+            *end = '\0';
+            return;
+        }
     }
-    die("cannot find the package in ../lib/python" PYTHON_VERSION "/site-packages, seen from", bindir);
+    die("cannot find the package in lib/python" PYTHON_VERSION "/site-packages of", prefix, -(u64)ENOENT);
+}
+
+static const char *
+environment(const char *const *envp, const char *name)
+{
+    for (; *envp != 0; envp++) {
+        u64 i = 0;
+
+        while (name[i] != '\0' && (*envp)[i] == name[i])
+            i++;
+        if (name[i] == '\0' && (*envp)[i] == '=')
+            return *envp + i + 1;
+    }
+    return 0;
+}
+
+/* Returns only if it cannot: without CAP_SYS_ADMIN, or before Linux 5.12. */
+static void
+execute_read_only(const char *program, const char *const *argv, const char *const *envp)
+{
+    const u64 attributes[4] = {MOUNT_ATTR_RDONLY, 0, 0, 0}; /* struct mount_attr: attr_set, attr_clr, ... */
+    u64 fd = syscall6(OPEN_TREE, AT_FDCWD, (u64)program, OPEN_TREE_CLONE | O_CLOEXEC, 0, 0, 0);
+
+    if (failed(fd))
+        return;
+    if (!failed(syscall6(MOUNT_SETATTR, fd, (u64) "", AT_EMPTY_PATH, (u64)attributes, sizeof attributes, 0)))
+        syscall6(__NR_execveat, fd, (u64) "", (u64)argv, (u64)envp, AT_EMPTY_PATH, 0);
+    syscall6(__NR_close, fd, 0, 0, 0, 0, 0);
 }
 
 static _Noreturn void
-run_interpreter(int argc, char **argv, const char *bindir, char *site)
+entry(const u64 *stack)
 {
-    char *python = access(BASE_PYTHON, X_OK) == 0 ? BASE_PYTHON : join(bindir, "python" PYTHON_VERSION);
-    char *lc_ctype = getenv("LC_CTYPE") != NULL ? getenv("LC_CTYPE") : "-";
-    char *const flags[] = {python, "-I", "-S", "-X", "utf8", "-c", (char *)boot, site, lc_ctype};
-    const size_t count = sizeof flags / sizeof *flags;
-    char **args = calloc(count + (size_t)argc + 1, sizeof *args);
-
-    if (args == NULL)
-        die("cannot start", python);
-    memcpy(args, flags, sizeof flags);
-    memcpy(args + count, argv, (size_t)argc * sizeof *args);
-    execv(python, args);
-    die("cannot run", python);
-}
-
-int
-main(int argc, char **argv)
-{
-    char *bindir, *site;
+    static char prefix[PATH_MAX], site[PATH_MAX + SUFFIX_MAX], python[PATH_MAX + SUFFIX_MAX];
+    const u64 argc = stack[0];
+    const char *const *const argv = (const char *const *)(stack + 1);
+    const char *const *const envp = argv + argc + 1;
+    const char *const lc_ctype = environment(envp, "LC_CTYPE");
+    const char *const flags[] = {python, "-I", "-S", "-X", "utf8", "-c", boot, site, lc_ctype != 0 ? lc_ctype : "-"};
+    const u64 count = sizeof flags / sizeof *flags;
+    const char **args;
 
     fill_standard_streams();
-    bindir = find_bindir();
-    site = find_site(bindir);
-#ifdef EMBED
-    run_embedded(argc, argv, site);
-#endif
-    run_interpreter(argc, argv, bindir, site);
+    find_prefix(prefix);
+    find_site(prefix, site);
+    append(python, BASE_PYTHON);
+    if (failed(access(python, X_OK)))
+        append(append(python, prefix), "/bin/python" PYTHON_VERSION);
+
+    args = (const char **)syscall6(__NR_mmap, 0, (count + argc + 1) * sizeof *args, PROT_READ_WRITE,
+                                   MAP_PRIVATE_ANONYMOUS, -1UL, 0);
+    if (failed((u64)args))
+        die("no memory for", python, (u64)args);
+    for (u64 i = 0; i < count; i++)
+        args[i] = flags[i];
+    for (u64 i = 0; i <= argc; i++)
+        args[count + i] = argv[i];
+    if (BASE_PYTHON_MOVABLE)
+        execute_read_only(python, args, envp);
+    die("cannot run", python, syscall6(__NR_execve, (u64)python, (u64)args, (u64)envp, 0, 0, 0));
 }

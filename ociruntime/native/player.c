@@ -13,9 +13,7 @@
  * argv[1] is the descriptor of the tape, in decimal. Exit status: 1 a record
  * failed (told to the report descriptor) or the peer is gone, 121 no valid tape.
  */
-#include <asm/unistd.h>
-
-typedef unsigned long u64;
+#include "freestanding.h"
 
 #define TAPE_BASE 0x100000000UL
 #define TAPE_MAGIC 0x3130455041544f43UL /* "COTAPE01" */
@@ -27,8 +25,7 @@ typedef unsigned long u64;
 #define EXIT_FAILED 1
 #define EXIT_NO_TAPE 121
 
-/* From uapi headers, which not every libc-free build has. */
-#define EINTR 4
+/* From fcntl.h and sys/mman.h, which belong to a C library. */
 #define SEEK_END 2
 #define PROT_READ_WRITE 3
 #define MAP_PRIVATE 0x02
@@ -48,74 +45,6 @@ struct tape {
     u64 report_fd;     /* ... then this one, or NONE */
     struct record records[];
 };
-
-#if defined(__x86_64__)
-
-__asm__(".globl _start\n"
-        "_start:\n"
-        "    xor %ebp, %ebp\n"
-        "    mov %rsp, %rdi\n"
-        "    and $-16, %rsp\n"
-        "    call player\n");
-
-static u64
-syscall6(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
-{
-    register u64 r10 __asm__("r10") = d;
-    register u64 r8 __asm__("r8") = e;
-    register u64 r9 __asm__("r9") = f;
-    u64 result;
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-#elif defined(__aarch64__)
-
-__asm__(".globl _start\n"
-        "_start:\n"
-        "    mov x29, #0\n"
-        "    mov x30, #0\n"
-        "    mov x0, sp\n"
-        "    bl player\n");
-
-static u64
-syscall6(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
-{
-    register u64 x8 __asm__("x8") = number;
-    register u64 x0 __asm__("x0") = a;
-    register u64 x1 __asm__("x1") = b;
-    register u64 x2 __asm__("x2") = c;
-    register u64 x3 __asm__("x3") = d;
-    register u64 x4 __asm__("x4") = e;
-    register u64 x5 __asm__("x5") = f;
-
-    __asm__ volatile("svc #0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
-    return x0;
-}
-
-#else
-#error "ociruntime knows x86_64 and aarch64; port native/player.c to this machine first"
-#endif
-
-static int
-failed(u64 result)
-{
-    return result > -4096UL;
-}
-
-static void
-leave(int status)
-{
-    for (;;)
-        syscall6(__NR_exit_group, (u64)status, 0, 0, 0, 0, 0);
-}
 
 /* The mapped tape, its descriptor closed: the container's program must not inherit it. */
 static struct tape *
@@ -172,8 +101,8 @@ report(const struct tape *tape, u64 index, u64 error)
         syscall6(__NR_write, fd, (u64)message, sizeof message, 0, 0, 0);
 }
 
-__attribute__((noreturn, used)) static void
-player(const u64 *stack)
+static _Noreturn void
+entry(const u64 *stack)
 {
     struct tape *tape;
 
@@ -191,5 +120,4 @@ player(const u64 *stack)
             leave(EXIT_FAILED);
     }
     leave(0);
-    __builtin_unreachable();
 }
