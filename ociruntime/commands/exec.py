@@ -126,6 +126,7 @@ def _capabilities(base: dict[str, Any], names: list[str]) -> dict[str, Any]:
 def read_process(path: str) -> dict[str, Any]:
     """The process object of a file. Raises ConfigError."""
     from ociruntime.core.jsonio import loads
+    from ociruntime.core.spec.check import check_process
 
     try:
         with open(path, "rb") as file:
@@ -133,9 +134,8 @@ def read_process(path: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"open {path}", code="process-file", errno=error.errno or 0) from None
     process = loads(data, path)
-    if not isinstance(process, dict):
-        raise ConfigError(f"{path}: expected an object", code="config-type")
-    return process
+    check_process(process, path, data)
+    return process  # type: ignore[return-value]  # check_process has just proven it
 
 
 def container_process(name: str, args: Arguments) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def rdt_from_flags(args: Arguments) -> dict[str, Any]:
 def read_resources(path: str) -> dict[str, Any]:
     """A linux.resources document from a file, or from standard input for "-"."""
     from ociruntime.core.jsonio import loads
+    from ociruntime.core.spec.check import check_resources
 
     if path == "-":
         what, data = "the resources on standard input", sys.stdin.buffer.read()
@@ -125,9 +126,8 @@ def read_resources(path: str) -> dict[str, Any]:
         except OSError as error:
             raise ConfigError(f"open {path}", code="resources-file", errno=error.errno or 0) from None
     resources = loads(data, what)
-    if not isinstance(resources, dict):
-        raise ConfigError(f"{what}: expected an object", code="config-type")
-    return resources
+    check_resources(resources, what, data)
+    return resources  # type: ignore[return-value]  # check_resources has just proven it
 
 
 def run(args: Arguments) -> int:

@@ -22,7 +22,7 @@ from ociruntime.explain.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ociruntime.core.spec.rules import Broken
+    from ociruntime.core.spec.finding import Broken
 
 SCHEMAS = Path(__file__).parents[1] / "model" / "schema"
 LONGEST_VALUE = 60  # characters of a value that a sentence shows

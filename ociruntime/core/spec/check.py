@@ -18,16 +18,16 @@ cannot say. A refusal is explained by the comfortable tier, explain/config.py. C
 
 from __future__ import annotations
 
-from ociruntime.core.spec import rules, table
+from ociruntime.core.spec import table
+from ociruntime.core.spec.finding import apply
 from ociruntime.core.spec.formats import PREDICATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
-    from ociruntime.core.errors import ConfigError
-    from ociruntime.core.spec.rules import Broken
+    from ociruntime.core.spec.finding import Broken
     from ociruntime.core.spec.table import Node
 
 
@@ -36,38 +36,43 @@ def check(document: Any, what: str = "config.json", data: bytes = b"") -> None:
 
     `what` names the document in sentences, `data` is its text, for line and column. Raises ConfigError.
     """
-    _decide(document, table.SPEC, rules.of_config, ("config", what, data))
+    names = ("config", what, data)
+    _fit(document, table.SPEC, names)
+    from ociruntime.core.spec.rules import of_config  # exec and update do without
+
+    _keep(of_config(document), names)
 
 
 def check_process(document: Any, what: str = "process", data: bytes = b"") -> None:
     """The same for the document of `exec --process`."""
-    _decide(document, table.PROCESS, rules.of_process, ("process", what, data))
+    names = ("process", what, data)
+    _fit(document, table.PROCESS, names)
+    from ociruntime.core.spec.rules_process import PROCESS_RULES
+
+    _keep(apply(PROCESS_RULES, document, ""), names)
 
 
 def check_resources(document: Any, what: str = "resources", data: bytes = b"") -> None:
     """The same for the document of `update --resources`."""
-    _decide(document, table.RESOURCES, rules.of_resources, ("resources", what, data))
+    names = ("resources", what, data)
+    _fit(document, table.RESOURCES, names)
+    from ociruntime.core.spec.rules_resources import RESOURCE_RULES
+
+    _keep(apply(RESOURCE_RULES, document, ""), names)
 
 
-def _decide(
-    document: Any, node: Node, broken_rules: Callable[[Any], Iterator[Broken]], names: tuple[str, str, bytes]
-) -> None:
+def _fit(document: Any, node: Node, names: tuple[str, str, bytes]) -> None:
     if not conforms(document, node):
-        raise _misfit(document, *names)
-    for broken in broken_rules(document):
-        raise _broken(broken, *names)
+        from ociruntime.explain.config import misfit
+
+        raise misfit(document, *names)
 
 
-def _misfit(document: Any, kind: str, what: str, data: bytes) -> ConfigError:
-    from ociruntime.explain.config import misfit
+def _keep(broken_rules: Iterator[Broken], names: tuple[str, str, bytes]) -> None:
+    for broken in broken_rules:
+        from ociruntime.explain.config import broken_rule
 
-    return misfit(document, kind, what, data)
-
-
-def _broken(broken: Broken, _kind: str, what: str, data: bytes) -> ConfigError:
-    from ociruntime.explain.config import broken_rule
-
-    return broken_rule(broken, what, data)
+        raise broken_rule(broken, *names[1:])
 
 
 def conforms(value: Any, node: Node) -> bool:

@@ -9,6 +9,7 @@ resources and the filter stand in their own modules, because other commands need
 
 from __future__ import annotations
 
+from ociruntime.core.spec.finding import apply
 from ociruntime.core.spec.rules_namespaces import NAMESPACE_RULES
 from ociruntime.core.spec.rules_process import PROCESS_RULES
 from ociruntime.core.spec.rules_resources import RESOURCE_RULES
@@ -16,44 +17,25 @@ from ociruntime.core.spec.rules_seccomp import SECCOMP_RULES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
 
-    from ociruntime.core.spec.types import Linux, Process, Resources, Spec
-
-    Broken = tuple[str, str, str, str]  # code, pointer, sentence, hint
-    Finding = tuple[str, str, str]  # pointer, sentence, hint
+    from ociruntime.core.spec.finding import Broken, Finding
+    from ociruntime.core.spec.types import Linux, Spec
 
 IMPLEMENTED = "1.3.0"
 
 
 def of_config(spec: Spec) -> Iterator[Broken]:
     """All broken rules of a configuration, in the order of the lists."""
-    yield from _apply(CONFIG_RULES, spec, "")
-    yield from _apply(NAMESPACE_RULES, spec, "")
+    yield from apply(CONFIG_RULES, spec, "")
+    yield from apply(NAMESPACE_RULES, spec, "")
     if "process" in spec:
-        yield from _apply(PROCESS_RULES, spec["process"], "/process")
+        yield from apply(PROCESS_RULES, spec["process"], "/process")
     linux: Linux = spec.get("linux", {})
     if "resources" in linux:
-        yield from _apply(RESOURCE_RULES, linux["resources"], "/linux/resources")
+        yield from apply(RESOURCE_RULES, linux["resources"], "/linux/resources")
     if "seccomp" in linux:
-        yield from _apply(SECCOMP_RULES, linux["seccomp"], "/linux/seccomp")
-
-
-def of_process(process: Process) -> Iterator[Broken]:
-    """All broken rules of the document of `exec --process`."""
-    return _apply(PROCESS_RULES, process, "")
-
-
-def of_resources(resources: Resources) -> Iterator[Broken]:
-    """All broken rules of the document of `update --resources`."""
-    return _apply(RESOURCE_RULES, resources, "")
-
-
-def _apply(rules: tuple[Callable[[Any], Iterator[Finding]], ...], part: Any, at: str) -> Iterator[Broken]:
-    for rule in rules:
-        for pointer, sentence, hint in rule(part):
-            yield "config-rule-" + rule.__name__.replace("_", "-"), at + pointer, sentence, hint
+        yield from apply(SECCOMP_RULES, linux["seccomp"], "/linux/seccomp")
 
 
 def version(spec: Spec) -> Iterator[Finding]:

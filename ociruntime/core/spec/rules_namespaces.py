@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ociruntime.core.spec.rules import Finding
+    from ociruntime.core.spec.finding import Finding
     from ociruntime.core.spec.types import IDMapping, Spec
 
 # Which namespace owns a kernel setting: whole names, then prefixes. namespaces(7), sysctl of Linux 6.18.

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ociruntime.core.spec.rules import Finding
+    from ociruntime.core.spec.finding import Finding
     from ociruntime.core.spec.types import Resources
 
 _UNSET = 2**64 - 1  # what a Go program writes for -1, "not given", into an unsigned property

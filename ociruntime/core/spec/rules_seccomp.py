@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ociruntime.core.spec.rules import Finding
+    from ociruntime.core.spec.finding import Finding
     from ociruntime.core.spec.types import Seccomp
 
 # The actions that carry a number, seccomp(2): SECCOMP_RET_ERRNO and SECCOMP_RET_TRACE.
