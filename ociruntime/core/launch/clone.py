@@ -19,7 +19,7 @@ from ociruntime.core.kernel.flags import (
     CLONE_NEWUSER,
     CLONE_PARENT,
 )
-from ociruntime.core.plan.namespaces import FILES, FLAGS, offset_lines
+from ociruntime.core.plan.namespaces import FILES, FLAGS
 from ociruntime.core.steps.namespaces import unshare_time
 
 TYPE_CHECKING = False
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13)
 
 
-def clone_init(kernel: Kernel, plan: Plan, scene: Scene, offsets: dict[str, dict[str, int]]) -> int:
+def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
     """Clone the container's init: 0 in the child, its process id in the parent. Raises Failure."""
     if any(join.type == "user" for join in plan.joins):
         return _clone_through_user(kernel, plan, scene)
-    return _clone_and_return(kernel, plan, scene, offsets)
+    return _clone_and_return(kernel, plan, scene)
 
 
-def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, offsets: dict[str, dict[str, int]]) -> int:
+def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene) -> int:
     back: list[tuple[int, int]] = []
     try:
         for join in plan.joins:
@@ -48,7 +48,7 @@ def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, offsets: dict[st
                 _join(kernel, scene, join.type, join.origin)
         if plan.unshare & CLONE_NEWTIME and not plan.unshare & CLONE_NEWUSER:
             back.append((_own(kernel, "time"), CLONE_NEWTIME))
-            unshare_time(kernel, scene, offset_lines(offsets))
+            unshare_time(kernel, scene, plan.time_offsets)
         pid = _clone(kernel, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
         if pid == 0:
             return 0

@@ -66,13 +66,13 @@ class Launch:
         self.scene.handles["start"] = ours.detach()
         return theirs.detach()
 
-    def clone(self, offsets: dict[str, dict[str, int]], hooks: Hooks) -> None:
+    def clone(self, hooks: Hooks) -> None:
         """Effects on the host, then the child, up to its being ready to go."""
         kernel, plan, scene = self.kernel, self.plan, self.scene
         act(kernel, scene, plan.stages[HOST], self.done)
         act(kernel, scene, plan.stages[OPEN])
         self.ends, theirs = wire.pair()
-        pid = clone_init(kernel, plan, scene, offsets)
+        pid = clone_init(kernel, plan, scene)
         if pid == 0:
             self.ends.close()
             self.container.close()  # or the child would hold the lock after the parent's death

@@ -93,7 +93,7 @@ def pair() -> tuple[Wire, Wire]:
 
 def accept(listener: int) -> int:
     """The connection of `start` on the socket that init waits on."""
-    fd, _address = socket_of(listener)._accept()
+    fd: int = socket_of(listener)._accept()[0]  # type: ignore[attr-defined]
     return fd
 
 

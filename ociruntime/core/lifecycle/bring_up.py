@@ -55,7 +55,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         launch.prepare(options.preserve_fds + socket_activation(os.environ, os.getpid())[0], listen=listen)
         console = _connect_console(options)
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
-        launch.clone((spec.get("linux") or {}).get("timeOffsets") or {}, child_hooks)
+        launch.clone(child_hooks)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
         launch.document["pid"] = launch.scene.pid
         container.save(launch.document)
@@ -95,7 +95,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
 
 def check_terminal(spec: Spec, options: CreateOptions) -> None:
     """A terminal needs somebody to hold its other side (runc's words; clients.md 1.7)."""
-    terminal = bool((spec.get("process") or {}).get("terminal"))
+    terminal = bool(spec.get("process", {}).get("terminal"))
     if terminal and options.detach and not options.console_socket:
         raise UsageError(
             "cannot allocate tty if ociruntime will detach without setting console socket",
@@ -140,7 +140,7 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
 
 def process_environment(spec: Spec) -> dict[bytes, bytes]:
     """process.env, which startContainer hooks without an env of their own get, as with runc."""
-    pairs = (os.fsencode(entry).partition(b"=") for entry in (spec.get("process") or {}).get("env") or [])
+    pairs = (os.fsencode(entry).partition(b"=") for entry in spec.get("process", {}).get("env", []))
     return {name: value for name, equals, value in pairs if equals}
 
 

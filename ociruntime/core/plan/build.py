@@ -48,17 +48,16 @@ def _notify(draft: Draft) -> None:
 
 
 def _console(draft: Draft) -> None:
-    wanted = draft.spec.get("process") or {}
-    if not wanted.get("terminal"):
+    process = draft.spec.get("process", {})
+    if not process.get("terminal"):
         return
-    from ociruntime.core.steps.console import Console
+    from ociruntime.core.steps.console import Console, console_size
 
-    size = wanted.get("consoleSize") or {}
     draft.add(
         MOUNTS,
         Console(
             origin="/process/terminal",
-            size=(size.get("height", 0), size.get("width", 0)),
+            size=console_size(process),
             bind=bool(draft.unshare & CLONE_NEWNS),
         ),
     )

@@ -76,6 +76,7 @@ class Plan(Record):
     rootfs: str  # absolute
     stages: dict[str, list[Step]]
     unshare: int = 0  # CLONE_NEW* flags of the namespaces to create
+    time_offsets: bytes = b""  # for /proc/self/timens_offsets, before the clone
     joins: list[Join] = []  # noqa: RUF012 -- class-level default, never mutated
     last: list[LastCall] = []  # noqa: RUF012
     cgroup: dict[str, object] = {}  # noqa: RUF012 -- what the state file keeps of the cgroups (core/cgroup)
@@ -94,6 +95,7 @@ class Draft:
         self.rootfs = ""
         self.stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
         self.unshare = 0
+        self.time_offsets = b""
         self.joins: list[Join] = []
         self.last: list[LastCall] = []
         self.cgroup: dict[str, object] = {}
@@ -110,6 +112,7 @@ class Draft:
             rootfs=self.rootfs,
             stages=self.stages,
             unshare=self.unshare,
+            time_offsets=self.time_offsets,
             joins=self.joins,
             last=self.last,
             cgroup=self.cgroup,

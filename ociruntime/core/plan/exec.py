@@ -13,7 +13,9 @@ from ociruntime.core.plan.program import socket_activation
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.options import ExecOptions
+    from ociruntime.core.plan.draft import LastCall
     from ociruntime.core.spec.types import Spec
+    from ociruntime.core.steps.base import Step
 
 
 def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int) -> Plan:
@@ -21,8 +23,9 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
     linux = spec.get("linux") or {}
     process = options.process
     new_user = any(FLAGS[entry["type"]] == CLONE_NEWUSER for entry in linux.get("namespaces") or [])
-    stages: dict[str, list[object]] = {stage: [] for stage in STAGES}
-    filter_call, after = None, ()
+    stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
+    filter_call: LastCall | None = None
+    after: tuple[LastCall, ...] = ()
     if linux.get("seccomp"):
         from ociruntime.core.plan.seccomp import plan_filter
 
@@ -44,9 +47,7 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
     for stage, steps in planned.stages.items():
         stages[stage].extend(steps)
     if process.get("terminal"):
-        from ociruntime.core.steps.console import Console
+        from ociruntime.core.steps.console import Console, console_size
 
-        size = process.get("consoleSize") or {}
-        rows, columns = size.get("height", 0), size.get("width", 0)
-        stages[MOUNTS].append(Console(origin="/process/terminal", size=(rows, columns), bind=False))
+        stages[MOUNTS].append(Console(origin="/process/terminal", size=console_size(process), bind=False))
     return Plan(id=container_id, bundle="", rootfs="", stages=stages, last=planned.last)

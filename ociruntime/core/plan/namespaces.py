@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.spec.types import IDMapping
+    from ociruntime.core.spec.types import TimeOffsets as Offsets
 
 FLAGS = {
     "pid": CLONE_NEWPID,
@@ -84,14 +85,21 @@ def contribute_enter(draft: Draft) -> None:
         draft.add(ENTER, BecomeRoot(origin="/linux/namespaces", keep_groups=draft.host.euid != 0))
     if draft.unshare & CLONE_NEWCGROUP:
         draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWCGROUP, word="--cgroup"))
-    offsets = linux.get("timeOffsets") or {}
-    if draft.unshare & CLONE_NEWTIME and new_user(draft):
-        # Owned by the container's user namespace; entered at the next execve (Linux 6.3)
-        draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWTIME, word="--time"))
-        if offsets:
-            draft.add(ENTER, TimeOffsets(origin="/linux/timeOffsets", lines=offset_lines(offsets)))  # type: ignore[arg-type]
+    if draft.unshare & CLONE_NEWTIME:
+        _time(draft, offset_lines(linux.get("timeOffsets", {})))
     if draft.unshare & CLONE_NEWNET:
         draft.add(ENTER, LoopbackUp(origin="/linux/namespaces"))
+
+
+def _time(draft: Draft, lines: bytes) -> None:
+    """Offsets are written before any process lives in the namespace (time_namespaces(7))."""
+    if not new_user(draft):
+        draft.time_offsets = lines
+        return
+    # Owned by the container's user namespace, so made in it, and entered at the next execve (Linux 6.3)
+    draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWTIME, word="--time"))
+    if lines:
+        draft.add(ENTER, TimeOffsets(origin="/linux/timeOffsets", lines=lines))
 
 
 def contribute_names(draft: Draft) -> None:
@@ -106,10 +114,14 @@ def contribute_names(draft: Draft) -> None:
         draft.add(ROOT, SetSysctl(origin=f"/linux/sysctl/{pointer}", key=key, value=value))
 
 
-def offset_lines(offsets: dict[str, dict[str, int]]) -> bytes:
+def offset_lines(offsets: Offsets) -> bytes:
     """/proc/PID/timens_offsets as time_namespaces(7) wants it: clock, seconds, nanoseconds."""
-    lines = [f"{clock} {value.get('secs', 0)} {value.get('nanosecs', 0)}\n" for clock, value in offsets.items()]
-    return "".join(lines).encode()
+    clocks = {"monotonic": offsets.get("monotonic"), "boottime": offsets.get("boottime")}
+    return b"".join(
+        b"%s %d %d\n" % (name.encode(), offset.get("secs", 0), offset.get("nanosecs", 0))
+        for name, offset in clocks.items()
+        if offset is not None
+    )
 
 
 def _map_lines(ranges: list[IDMapping]) -> bytes:

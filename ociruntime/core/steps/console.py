@@ -25,8 +25,17 @@ from ociruntime.core.steps.base import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.steps.base import Scene
+
+
+def console_size(process: Mapping[str, Any]) -> tuple[int, int]:
+    """process.consoleSize as rows and columns, (0, 0) without one."""
+    size = process.get("consoleSize") or {}
+    return size.get("height", 0), size.get("width", 0)
 
 
 class Console(Step):

@@ -89,5 +89,3 @@ class OpenLabelProc(Step):
         from ociruntime.core.rootfs import open_proc
 
         return open_proc(kernel)
-
-
