@@ -9,7 +9,7 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 # What the hot tier may load besides itself: built into the interpreter, loaded with `os` anyway, or
 # a small C extension. Everything else costs more than a system call of the container's.
 CHEAP = {"__future__", "os", "stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
-CHEAP |= {"_json", "_signal", "_socket", "_prctl"}
+CHEAP |= {"_json", "_signal", "_socket", "_prctl", "_blake2"}
 
 # Never loaded at run time: what type checkers read.
 FOR_CHECKERS = "ociruntime/core/spec/types.py"
