@@ -8,7 +8,7 @@ follows the id belongs to the command. The exit status is the command's, 255 for
 from __future__ import annotations
 
 from ociruntime.cli import Arguments, Option, container_id
-from ociruntime.core.errors import ConfigError, UsageError
+from ociruntime.core.errors import UsageError
 from ociruntime.core.options import ExecOptions
 
 TYPE_CHECKING = False
@@ -124,18 +124,15 @@ def _capabilities(base: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def read_process(path: str) -> dict[str, Any]:
-    """The process object of a file. Raises ConfigError."""
+    """The process object of a file, checked. Raises ConfigError."""
     from ociruntime.core.jsonio import loads
     from ociruntime.core.spec.check import check_process
+    from ociruntime.core.spec.load import read_document
 
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise ConfigError(f"open {path}", code="process-file", errno=error.errno or 0) from None
-    process = loads(data, path)
+    data = read_document(path)
+    process: Any = loads(data, path)
     check_process(process, path, data)
-    return process  # type: ignore[return-value]  # check_process has just proven it
+    return process  # type: ignore[no-any-return]  # check has just proven it
 
 
 def container_process(name: str, args: Arguments) -> dict[str, Any]:
@@ -158,8 +155,11 @@ def run(args: Arguments) -> int:
         process = read_process(args.text("--process"))
     else:
         process = process_from_flags(container_process(name, args), args)
-    if not process.get("args"):
-        raise UsageError("process args cannot be empty", code="exec-args", hint="name a command after the id")
+        if not process["args"]:
+            raise UsageError("process args cannot be empty", code="exec-args", hint="name a command after the id")
+        from ociruntime.core.spec.check import check_process
+
+        check_process(process, "the options of exec")
     from ociruntime.core.lifecycle.exec import exec as execute
 
     options = ExecOptions(

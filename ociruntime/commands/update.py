@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ociruntime.cli import Arguments, Option, container_id
-from ociruntime.core.errors import ConfigError, UsageError
+from ociruntime.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,22 +112,16 @@ def rdt_from_flags(args: Arguments) -> dict[str, Any]:
 
 
 def read_resources(path: str) -> dict[str, Any]:
-    """A linux.resources document from a file, or from standard input for "-"."""
+    """A linux.resources document from a file, from standard input for "-"; checked. Raises ConfigError."""
     from ociruntime.core.jsonio import loads
     from ociruntime.core.spec.check import check_resources
+    from ociruntime.core.spec.load import read_document
 
-    if path == "-":
-        what, data = "the resources on standard input", sys.stdin.buffer.read()
-    else:
-        what = path
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except OSError as error:
-            raise ConfigError(f"open {path}", code="resources-file", errno=error.errno or 0) from None
-    resources = loads(data, what)
+    what = "standard input" if path == "-" else path
+    data = sys.stdin.buffer.read() if path == "-" else read_document(path)
+    resources: Any = loads(data, what)
     check_resources(resources, what, data)
-    return resources  # type: ignore[return-value]  # check_resources has just proven it
+    return resources  # type: ignore[no-any-return]  # check has just proven it
 
 
 def run(args: Arguments) -> int:
@@ -136,6 +130,9 @@ def run(args: Arguments) -> int:
         resources = read_resources(args.text("--resources"))
     else:
         resources = resources_from_flags(args)
+        from ociruntime.core.spec.check import check_resources
+
+        check_resources(resources, "the options of update")
         rdt = rdt_from_flags(args)
         if rdt:
             resources["intelRdt"] = rdt

@@ -215,7 +215,7 @@ class TestExec:
         path.write_text("[]")
         with pytest.raises(ConfigError, match="expected an object"):
             exec.read_process(str(path))
-        with pytest.raises(ConfigError, match="open"):
+        with pytest.raises(ConfigError, match="cannot read"):
             exec.read_process(str(tmp_path / "missing"))
 
 
