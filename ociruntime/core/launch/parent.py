@@ -12,7 +12,7 @@ from ociruntime.core.launch.act import act, undo
 from ociruntime.core.launch.child import Hooks, child_main
 from ociruntime.core.launch.clone import clone_init
 from ociruntime.core.launch.player import open_player
-from ociruntime.core.plan.draft import ATTACH, HOST, OPEN
+from ociruntime.core.plan.draft import ATTACH, HOST, LIMITS, OPEN
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.state.status import start_time
 from ociruntime.core.state.store import SOCKET
@@ -102,6 +102,7 @@ class Launch:
         assert self.ends is not None
         self.ends.say(wire.GO)
         self.ends.expect()
+        act(self.kernel, self.scene, self.plan.stages[LIMITS])
         for name in ("wait", "player"):
             self.kernel.close(self.scene.handles.pop(name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ConfigError, HostError
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, OPEN
+from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, OPEN
 from ociruntime.core.plan.resources import POINTER, resource_writes
 from ociruntime.core.steps.cgroup import (
     EnableControllers,
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Draft, Host
     from ociruntime.core.spec.types import DeviceRule, Linux, Process, Resources
 
-LIMITS = HOST  # where the limits that the runtime's own init would feel are set
 PATH = "/linux/cgroupsPath"
 
 
 def contribute(draft: Draft) -> None:
     """The container's cgroups, what they limit, and the way into them.
 
-    HOST makes them and sets every limit, undoably. clone3 starts the init in the unified one, if there
+    HOST makes them, undoably, and sets what they limit; memory is left to the end (LIMITS), when the init has
+    become small. clone3 starts the init in the unified one, if there
     is any; into the v1 ones it moves itself first thing in ENTER, before its cgroup namespace.
     """
     linux: Linux = draft.spec.get("linux") or {}

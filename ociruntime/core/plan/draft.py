@@ -30,7 +30,8 @@ ENTER = "enter"
 MOUNTS = "mounts"
 ROOT = "root"
 PROCESS = "process"
-STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, ROOT, PROCESS)
+LIMITS = "limits"
+STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, ROOT, PROCESS, LIMITS)
 
 
 class Host(Record):
