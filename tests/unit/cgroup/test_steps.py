@@ -1,0 +1,331 @@
+"""The deeds, on directories that look like cgroups, and on a kernel that takes notes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ociruntime.core.cgroup.files import members, subdirectories
+from ociruntime.core.cgroup.freezer import freeze, is_frozen
+from ociruntime.core.cgroup.join import open_way, sub_paths
+from ociruntime.core.cgroup.remove import remove_cgroups
+from ociruntime.core.cgroup.stats import oom_kills, stats
+from ociruntime.core.cgroup.update import update
+from ociruntime.core.errors import ConfigError, HostError, StateError, StepError
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.steps.base import Scene
+from ociruntime.core.steps.cgroup import (
+    EnableControllers,
+    EnterTasks,
+    GiveCgroup,
+    InheritCpuset,
+    JoinUnified,
+    MakeCgroup,
+    WriteCgroup,
+)
+from tests.unit.recorder import Recorder
+
+KERNEL = Kernel()
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_make_and_undo_take_only_what_was_made(tmp_path: Path) -> None:
+    step = MakeCgroup(path=f"{tmp_path}/a/b/c", parents=(f"{tmp_path}/a", f"{tmp_path}/a/b"))
+    (tmp_path / "a").mkdir()  # somebody was faster
+    step.apply(KERNEL, Scene())
+    assert (tmp_path / "a/b/c").is_dir()
+    step.undo(KERNEL, Scene())
+    assert os.listdir(tmp_path) == ["a"]
+    assert os.listdir(tmp_path / "a") == []
+    step.undo(KERNEL, Scene())
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"x/cgroup.procs": "12\n"}, "is not empty: 1 process"),
+        ({"x/cgroup.procs": "", "x/below/cgroup.procs": "12\n13\n"}, "is not empty: 2 process"),
+        ({"x/cgroup.procs": "", "x/freezer.state": "FROZEN\n"}, "unexpectedly frozen"),
+        ({"x/cgroup.procs": "", "x/cgroup.freeze": "1\n"}, "unexpectedly frozen"),
+    ],
+)
+def test_an_occupied_or_frozen_cgroup_is_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    tree(tmp_path, files)
+    step = MakeCgroup(path=f"{tmp_path}/x")
+    with pytest.raises(StateError, match=words):
+        step.apply(KERNEL, Scene())
+    step.undo(KERNEL, Scene())
+    assert (tmp_path / "x").is_dir()
+
+
+def test_an_idle_cgroup_is_used(tmp_path: Path) -> None:
+    tree(tmp_path, {"x/cgroup.procs": "", "x/freezer.state": "THAWED\n"})
+    MakeCgroup(path=f"{tmp_path}/x").apply(KERNEL, Scene())
+
+
+def test_a_refused_directory_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"cannot create cgroup /x: permission denied") as caught:
+        MakeCgroup(path="/x").apply(Recorder(mkdirat=PermissionError(13, "no")), Scene())
+    assert "delegated" in caught.value.hint
+
+
+def test_cpuset_takes_after_its_parent(tmp_path: Path) -> None:
+    tree(tmp_path, {"cpuset.cpus": "0-3\n", "cpuset.mems": "0\n", "x/cpuset.cpus": "", "x/cpuset.mems": "1\n"})
+    InheritCpuset(path=f"{tmp_path}/x").apply(KERNEL, Scene())
+    assert (tmp_path / "x/cpuset.cpus").read_text() == "0-3"
+    assert (tmp_path / "x/cpuset.mems").read_text() == "1\n"
+
+
+def test_controllers_are_enabled_from_the_root_down(tmp_path: Path) -> None:
+    tree(tmp_path, {"cgroup.controllers": "cpu memory pids\n", "cgroup.subtree_control": "memory\n"})
+    tree(tmp_path, {"a/cgroup.subtree_control": "", "a/b/cgroup.subtree_control": "untouched"})
+    step = EnableControllers(root=str(tmp_path), path=f"{tmp_path}/a/b")
+    step.apply(KERNEL, Scene())
+    assert (tmp_path / "cgroup.subtree_control").read_text().startswith("+cpu +pids")
+    assert (tmp_path / "a/cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+    assert (tmp_path / "a/b/cgroup.subtree_control").read_text() == "untouched"
+
+
+def test_nothing_is_written_where_all_is_enabled(tmp_path: Path) -> None:
+    tree(tmp_path, {"cgroup.controllers": "cpu\n", "cgroup.subtree_control": "", "a/cgroup.subtree_control": "cpu\n"})
+    EnableControllers(root=str(tmp_path), path=f"{tmp_path}/a/b").apply(KERNEL, Scene())
+    assert (tmp_path / "cgroup.subtree_control").read_text() == ""
+
+
+def test_each_line_is_a_write_of_its_own() -> None:
+    kernel = Recorder(open=7)
+    WriteCgroup(path="/x/io.max", value="8:0 rbps=1\n8:1 rbps=2").apply(kernel, Scene())
+    assert kernel.named("write") == [("write", 7, b"8:0 rbps=1"), ("write", 7, b"8:1 rbps=2")]
+
+
+def test_the_other_name_of_a_file(tmp_path: Path) -> None:
+    tree(tmp_path, {"io.weight": ""})
+    WriteCgroup(path=f"{tmp_path}/io.bfq.weight", value="10", instead=(f"{tmp_path}/io.weight", "1")).apply(
+        KERNEL, Scene()
+    )
+    assert (tmp_path / "io.weight").read_text() == "1"
+
+
+def test_a_file_that_may_be_missing(tmp_path: Path) -> None:
+    WriteCgroup(path=f"{tmp_path}/hugetlb.2MB.rsvd.max", value="1", optional=True).apply(KERNEL, Scene())
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_controller_that_is_not_delegated_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"cgroup.controllers": "cpu pids\n"})
+    with pytest.raises(HostError, match='controller "memory" is not available') as caught:
+        WriteCgroup(path=f"{tmp_path}/memory.max", value="1", origin="/o").apply(KERNEL, Scene())
+    assert caught.value.origin == "/o"
+    with pytest.raises(HostError, match=r"pids\.maximum does not exist"):
+        WriteCgroup(path=f"{tmp_path}/pids.maximum", value="1").apply(KERNEL, Scene())
+
+
+def test_a_refused_value_is_quoted() -> None:
+    kernel = Recorder(open=7, write=OSError(22, "Invalid argument"))
+    with pytest.raises(StepError, match=r'cannot write "x" to /c/cpu\.max: invalid argument') as caught:
+        WriteCgroup(path="/c/cpu.max", value="x").apply(kernel, Scene())
+    assert caught.value.errno == 22
+    assert kernel.named("close") == [("close", 7)]
+
+
+def test_only_delegated_files_change_hands() -> None:
+    kernel = Recorder(open=7, read=b"cgroup.procs\nmemory.oom.group\n")
+    GiveCgroup(path="/c", uid=5).apply(kernel, Scene())
+    assert [call[1:] for call in kernel.named("chown")] == [
+        ("/c", 5, -1),
+        ("/c/cgroup.procs", 5, -1),
+        ("/c/memory.oom.group", 5, -1),
+    ]
+
+
+def test_a_child_cloned_into_its_cgroup_is_not_moved() -> None:
+    scene = Scene()
+    scene.pid = 9
+    scene.handles["cgroup-joined"] = 3
+    kernel = Recorder(open=7)
+    JoinUnified(path="/c").apply(kernel, scene)
+    assert kernel.calls == []
+    del scene.handles["cgroup-joined"]
+    JoinUnified(path="/c").apply(kernel, scene)
+    assert kernel.named("write") == [("write", 7, b"9")]
+
+
+def test_the_child_moves_its_own_thread_and_keeps_no_handle() -> None:
+    scene = Scene()
+    scene.handles = {"/a/tasks": 4, "/b/tasks": 5}
+    kernel = Recorder()
+    EnterTasks(paths=("/a", "/b")).apply(kernel, scene)
+    assert kernel.calls == [("write", 4, b"0"), ("close", 4), ("write", 5, b"0"), ("close", 5)]
+    assert scene.handles == {}
+
+
+# --- the verbs over a record ------------------------------------------------------------------------
+
+
+def test_who_is_inside(tmp_path: Path) -> None:
+    tree(tmp_path, {"cgroup.procs": "1\n2\n", "a/cgroup.procs": "3\n", "a/b/cgroup.procs": "4\n"})
+    assert sorted(members(KERNEL, str(tmp_path))) == [1, 2, 3, 4]
+    assert members(KERNEL, str(tmp_path), recursive=False) == [1, 2]
+    assert members(KERNEL, f"{tmp_path}/gone") == []
+
+
+def test_links_are_no_children(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("/")
+    assert subdirectories(KERNEL, str(tmp_path)) == [f"{tmp_path}/a"]
+
+
+@pytest.mark.parametrize("state", ["FROZEN", "FREEZING", "THAWED"])
+def test_frozen_on_v1(tmp_path: Path, state: str) -> None:
+    tree(tmp_path, {"freezer.state": state + "\n"})
+    assert is_frozen(KERNEL, {"paths": {"freezer": str(tmp_path)}}) == (state != "THAWED")
+
+
+def test_frozen_on_v2_and_without_cgroups(tmp_path: Path) -> None:
+    tree(tmp_path, {"cgroup.freeze": "1\n"})
+    assert is_frozen(KERNEL, {"paths": {"": str(tmp_path)}})
+    assert not is_frozen(KERNEL, {"paths": {}})
+    assert not is_frozen(KERNEL, {"paths": {"": f"{tmp_path}/gone"}})
+    with pytest.raises(HostError, match="no freezer"):
+        freeze(KERNEL, {})
+
+
+def test_removal_spares_what_others_use(tmp_path: Path) -> None:
+    (tmp_path / "a/b/x").mkdir(parents=True)
+    (tmp_path / "a/other").mkdir()
+    record = {"paths": {"cpu": f"{tmp_path}/a/b/x"}, "created": [f"{tmp_path}/a", f"{tmp_path}/a/b"]}
+    remove_cgroups(KERNEL, record)
+    assert os.listdir(tmp_path / "a") == ["other"]
+    remove_cgroups(KERNEL, record)
+
+
+@pytest.mark.parametrize("subpath", ["../x", "a/../../b"])
+def test_a_sub_cgroup_stays_inside(subpath: str) -> None:
+    with pytest.raises(ConfigError, match="leads out"):
+        sub_paths({"paths": {"": "/c"}}, subpath)
+
+
+def test_a_sub_cgroup_by_a_path_that_looks_absolute() -> None:
+    assert sub_paths({"paths": {"": "/c", "cpu": "/d"}}, "/a/./b/") == {"": "/c/a/b", "cpu": "/d/a/b"}
+
+
+def test_a_sub_cgroup_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="does not exist"):
+        open_way(KERNEL, {"paths": {"": str(tmp_path)}}, "gone")
+
+
+def test_where_a_divided_cgroup_takes_newcomers(tmp_path: Path) -> None:
+    """Once the container has enabled controllers below, only its leaves can hold processes."""
+    tree(
+        tmp_path,
+        {"x/cgroup.subtree_control": "memory\n", "x/init.scope/cgroup.procs": "", "42/cgroup": "0::/x/init.scope\n"},
+    )
+
+    class Here(Kernel):
+        def open(self, name: str, flags: int, mode: int = 0o666, *, at: int | None = None) -> int:
+            return super().open(name.replace("/proc/42", f"{tmp_path}/42"), flags, mode, at=at)
+
+    kernel = Here()
+    # As in a container whose mount of the hierarchy begins at its own cgroup.
+    way = open_way(kernel, {"paths": {"": f"{tmp_path}/x"}}, init=42)
+    assert way.unified == f"{tmp_path}/x/init.scope"
+    assert os.readlink(f"/proc/self/fd/{way.clone}") == way.unified
+    way.close(kernel)
+
+
+def test_update_tries_again_what_another_value_was_in_the_way_of(tmp_path: Path) -> None:
+    kernel = Recorder(open=7, write=iter([OSError(22, ""), 0, 0]))
+    record = {"version": "v1", "paths": {"memory": "/m"}}
+    update(kernel, record, {"memory": {"limit": 30, "swap": 40}})
+    assert [call[1] for call in kernel.named("open")] == [
+        "/m/memory.limit_in_bytes",
+        "/m/memory.memsw.limit_in_bytes",
+        "/m/memory.limit_in_bytes",
+    ]
+
+
+def test_update_refuses_a_limit_below_what_is_used(tmp_path: Path) -> None:
+    tree(tmp_path, {"memory.current": "500\n", "memory.max": "max"})
+    record = {"version": "v2", "paths": {"": str(tmp_path)}}
+    with pytest.raises(ConfigError, match="unable to set memory limit to 400"):
+        update(KERNEL, record, {"memory": {"limit": 400, "checkBeforeUpdate": True}})
+    update(KERNEL, record, {"memory": {"limit": 600, "checkBeforeUpdate": True}})
+    assert (tmp_path / "memory.max").read_text() == "600"
+
+
+V2_FILES = {
+    "cpu.stat": "usage_usec 10\nuser_usec 6\nsystem_usec 4\nnr_periods 3\nnr_throttled 2\nthrottled_usec 1\n",
+    "memory.current": "100\n",
+    "memory.max": "200\n",
+    "memory.swap.current": "10\n",
+    "memory.swap.max": "50\n",
+    "memory.stat": "anon 1\nfile 7\n",
+    "memory.events": "low 0\nmax 4\noom_kill 2\n",
+    "pids.current": "3\n",
+    "pids.max": "max\n",
+    "io.stat": "8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n",
+    "cpuset.cpus": "0-2,5\n",
+    "io.pressure": "some avg10=0.50 avg60=0.00 avg300=0.00 total=9\n",
+    "hugetlb.2MB.current": "4\n",
+    "hugetlb.2MB.rsvd.current": "9\n",
+    "hugetlb.2MB.events": "max 1\n",
+}
+
+
+def test_stats_of_v2(tmp_path: Path) -> None:
+    record = {"version": "v2", "paths": {"": str(tree(tmp_path, V2_FILES))}}
+    data = stats(KERNEL, record)
+    assert data["cpu"] == {
+        "usage": {"total": 10000, "kernel": 4000, "user": 6000},
+        "throttling": {"periods": 3, "throttledPeriods": 2, "throttledTime": 1000},
+    }
+    assert data["memory"]["usage"] == {"limit": 200, "usage": 100, "max": 0, "failcnt": 4}
+    assert data["memory"]["swap"]["limit"] == 250
+    assert data["memory"]["swap"]["usage"] == 110
+    assert data["memory"]["cache"] == 7
+    assert data["pids"] == {"current": 3, "limit": 0}
+    assert data["blkio"]["ioServicedRecursive"][1] == {"major": 8, "minor": 16, "op": "Write", "value": 4}
+    assert data["blkio"]["psi"]["some"]["avg10"] == 0.5
+    assert data["cpuset"]["cpus"] == [0, 1, 2, 5]
+    assert data["hugetlb"] == {"2MB": {"usage": 4, "max": 0, "failcnt": 1}}
+    assert oom_kills(KERNEL, record) == 2
+
+
+def test_stats_of_v1(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        {
+            "cpuacct/cpuacct.usage": "70\n",
+            "cpuacct/cpuacct.usage_percpu": "30 40 \n",
+            "cpuacct/cpuacct.usage_all": "cpu user system\n0 10 20\n1 30 10\n",
+            "cpuacct/cpuacct.stat": "user 2\nsystem 1\n",
+            "cpu/cpu.stat": "nr_periods 1\nnr_throttled 0\nthrottled_time 5\n",
+            "memory/memory.usage_in_bytes": "5\n",
+            "memory/memory.stat": "cache 3\nrss 2\n",
+            "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
+            "blkio/blkio.throttle.io_serviced_recursive": "8:0 Read 5\n8:0 Total 5\nTotal 5\n",
+        },
+    )
+    record = {"version": "v1", "paths": {name: f"{tmp_path}/{name}" for name in ("cpu", "cpuacct", "memory", "blkio")}}
+    data = stats(KERNEL, record)
+    assert data["cpu"]["usage"] == {
+        "total": 70, "percpu": [30, 40], "kernel": 10**7, "user": 2 * 10**7,
+        "percpu_kernel": [20, 10], "percpu_user": [10, 30],
+    }  # fmt: skip
+    assert data["memory"]["usage"]["usage"] == 5
+    assert data["memory"]["cache"] == 3
+    assert data["blkio"]["ioServicedRecursive"] == [
+        {"major": 8, "minor": 0, "op": "Read", "value": 5},
+        {"major": 8, "minor": 0, "op": "Total", "value": 5},
+    ]
+    assert data["pids"] == {"current": 0, "limit": 0}
+    assert oom_kills(KERNEL, record) == 1
