@@ -88,6 +88,7 @@ COMMANDS = (
     "delete",
     "events",
     "exec",
+    "explain",
     "features",
     "kill",
     "list",

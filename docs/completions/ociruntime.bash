@@ -30,7 +30,7 @@ _ociruntime() {
         compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur"))
         return
         ;;
-    :--log | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r)
+    :--log | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r)
         compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
@@ -46,7 +46,7 @@ _ociruntime() {
         COMPREPLY=($(compgen -W "true false auto" -- "$cur"))
         return
         ;;
-    create:--preserve-fds | events:--interval | exec:--cwd | exec:--env | exec:-e | exec:--user | exec:-u | exec:--additional-gids | exec:-g | exec:--process-label | exec:--apparmor | exec:--cap | exec:-c | exec:--preserve-fds | exec:--cgroup | run:--preserve-fds | update:--blkio-weight | update:--cpu-period | update:--cpu-quota | update:--cpu-burst | update:--cpu-share | update:--cpu-rt-period | update:--cpu-rt-runtime | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--memory | update:--memory-reservation | update:--memory-swap | update:--pids-limit | update:--l3-cache-schema | update:--mem-bw-schema)
+    create:--preserve-fds | events:--interval | exec:--cwd | exec:--env | exec:-e | exec:--user | exec:-u | exec:--additional-gids | exec:-g | exec:--process-label | exec:--apparmor | exec:--cap | exec:-c | exec:--preserve-fds | exec:--cgroup | explain:--id | run:--preserve-fds | update:--blkio-weight | update:--cpu-period | update:--cpu-quota | update:--cpu-burst | update:--cpu-share | update:--cpu-rt-period | update:--cpu-rt-runtime | update:--cpu-idle | update:--cpuset-cpus | update:--cpuset-mems | update:--memory | update:--memory-reservation | update:--memory-swap | update:--pids-limit | update:--l3-cache-schema | update:--mem-bw-schema)
         COMPREPLY=()
         return
         ;;
@@ -56,11 +56,12 @@ _ociruntime() {
         ;;
     esac
     case $command in
-    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec features kill list pause ps resume run spec start state update help" ;;
+    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list pause ps resume run spec start state update help" ;;
     create) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help -h" ids="" ;;
     delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;
     exec) options="--console-socket --pidfd-socket --cwd --env -e --tty -t --user -u --additional-gids -g --process -p --detach -d --pid-file --process-label --apparmor --no-new-privs --cap -c --preserve-fds --cgroup --ignore-paused --help -h" ids="containers" ;;
+    explain) options="--config -f --id --help -h" ids="" ;;
     features) options="--help -h" ids="" ;;
     kill) options="--regex -r --help -h" ids="containers" ;;
     list) options="--format -f --quiet -q --help -h" ids="" ;;
