@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients import host, image
 from tests.clients.buildah import Buildah
+from tests.clients.containerd import Containerd, Ctr
+from tests.clients.docker import CLIENT, Docker, Dockerd
 from tests.clients.home import Home
 from tests.clients.podman import Podman
 
@@ -86,6 +90,8 @@ def home(crun_accepts_host: None) -> Iterator[Home]:
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest, home: Home) -> Iterator[None]:
     """After each test the host is as it was."""
+    if "builder" in request.fixturenames:  # a daemon that stays
+        request.getfixturevalue("builder")
     before = host.left_behind()
     runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else None
     yield
@@ -120,3 +126,54 @@ def buildah(home: Home, runtime: Path | None) -> Iterator[Buildah]:
     engine = Buildah(home, runtime)
     yield engine
     engine.remove_all()
+
+
+@pytest.fixture(scope="session")
+def containerd(home: Home) -> Iterator[Containerd]:
+    need("containerd", "ctr", "containerd-shim-runc-v2", root=True)
+    daemon = Containerd(home)
+    with daemon.running():
+        yield daemon
+
+
+@pytest.fixture
+def ctr(containerd: Containerd, runtime: Path | None) -> Iterator[Ctr]:
+    client = Ctr(containerd, runtime)
+    yield client
+    client.remove_all()
+
+
+@pytest.fixture(scope="session")
+def dockerd(home: Home) -> Iterator[Dockerd]:
+    need("dockerd", "containerd-shim-runc-v2", CLIENT, root=True)
+    daemon = Dockerd(home, "docker")
+    with daemon.running():
+        yield daemon
+
+
+@pytest.fixture
+def docker(dockerd: Dockerd, runtime: Path | None) -> Iterator[Docker]:
+    client = Docker(dockerd, runtime)
+    yield client
+    client.remove_all()
+
+
+@pytest.fixture(scope="session")
+def builders(home: Home) -> Iterator[Callable[[Path | None], Dockerd]]:
+    """Daemons for builds, one for each default runtime, started when they are asked for."""
+    need("dockerd", CLIENT, root=True)
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def get(default: Path | None) -> Dockerd:
+            daemon = Dockerd(home, "builder-ociruntime" if default else "builder", builder=True, default=default)
+            stack.enter_context(daemon.running())
+            return daemon
+
+        yield get
+
+
+@pytest.fixture
+def builder(home: Home, builders: Callable[[Path | None], Dockerd], runtime: Path | None) -> Dockerd:
+    """A dockerd that has the runtime as its default."""
+    return builders(runtime)

@@ -26,7 +26,14 @@ PREFIX = "clients-"
 OURS = re.compile(r"[0-9a-f]{64}|clients-")
 """Matches what an engine made for the tests: engines name containers with 64 hexadecimal digits."""
 
-RUNTIME_ROOTS = ("/run/runc", "/run/crun", "/run/ociruntime", "/run/containerd/runc/clients-ctr", "/run/netns")
+RUNTIME_ROOTS = (
+    "/run/runc",
+    "/run/crun",
+    "/run/ociruntime",
+    "/run/containerd/runc/clientsctr",
+    "/run/containerd/runc/k8s.io",
+    "/run/netns",
+)
 
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME") or Path(__file__).parents[2] / ".venv/bin/ociruntime").absolute()
 """The binary under test."""
@@ -99,6 +106,26 @@ def cgroup_version() -> int:
     return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
 
 
+def cgroup_file(pid: int, unified: str, legacy: str) -> str:
+    """What the file of the process's cgroup says; `legacy` is CONTROLLER/FILE of cgroup v1."""
+    paths = {}
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths.update({name: path for name in controllers.split(",")})
+    controller, _, file = legacy.partition("/")
+    if cgroup_version() == 2:
+        return Path(f"/sys/fs/cgroup{paths['']}/{unified}").read_text().strip()
+    return Path(f"/sys/fs/cgroup/{controller}{paths[controller]}/{file}").read_text().strip()
+
+
+def remove_cgroups(name: str) -> None:
+    """Remove what is empty of a cgroup above those of containers, in every hierarchy."""
+    for top in [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]:
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):  # somebody else is in there
+                os.rmdir(folder)
+
+
 # --- terminals --------------------------------------------------------------
 
 
@@ -151,14 +178,20 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def daemon(argv: Sequence[str | Path], log: Path, answers: Callable[[], bool]) -> Iterator[int]:
-    """A daemon in the foreground, from when it answers; stopped by its process id."""
+def daemon(
+    argv: Sequence[str | Path], log: Path, answers: Callable[[], bool], path: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon in the foreground, from when it answers; stopped by its process id.
+
+    `path` goes before its PATH.
+    """
+    env = {**os.environ, "PATH": path + os.environ["PATH"]}
     with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         until(lambda: process.poll() is not None or answers(), f"{argv[0]} does not answer; see {log}")
         assert process.poll() is None, log.read_text(errors="replace")[-3000:]
-        yield process.pid
+        yield process
     finally:
         process.terminate()
         process.wait(SECONDS)
@@ -169,7 +202,8 @@ def daemon(argv: Sequence[str | Path], log: Path, answers: Callable[[], bool]) -
 
 def _mounts() -> set[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {f"mount {line.split()[4]}" for line in lines if OURS.search(line)}
+    # Docker keeps a handle on its own network namespace, from the first container that shares it.
+    return {f"mount {line.split()[4]}" for line in lines if OURS.search(line) and "/netns/default " not in line}
 
 
 def _cgroups() -> set[str]:
