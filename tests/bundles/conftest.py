@@ -144,7 +144,13 @@ class Box:
             ) as running,
         ):
             assert running.stdin and running.stdout
-            said = list(iter(running.stdout.readline, "ready\n"))
+            said = []
+            for line in running.stdout:
+                if line == "ready\n":
+                    break
+                said.append(line)
+            else:
+                raise AssertionError(f"the container ended before it was ready: {said}")
             yield Held(self.held().pid, "".join(said))
             running.stdin.close()
             assert running.wait(DEADLINE) == 0
