@@ -82,12 +82,10 @@ def _as_failure(error: Exception) -> Failure:
 
 def _refined(failure: Failure, name: str, seen: cli.Arguments) -> Failure:
     """The failure in better words, where the comfortable tier has some."""
-    context = {"command": name, "bundle": seen.text("--bundle", "."), "config": seen.text("--config")}
     try:
-        from ociruntime.explain import refine  # type: ignore[attr-defined,import-not-found,unused-ignore]
+        from ociruntime.explain.refine import refine
 
-        better: Failure = refine(failure, context)
-        return better
+        return refine(failure, name, seen)
     except Exception:  # noqa: BLE001 - whatever is wrong with the explanation, the verdict must get out
         if LOG.debugging:
             import traceback
