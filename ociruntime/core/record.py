@@ -30,7 +30,10 @@ class Record:
             self.__dict__.update(values)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        if type(self) is not type(other):
+            return False
+        fields: tuple[str, ...] = type(self)._fields  # type: ignore[attr-defined]
+        return all(getattr(self, name, None) == getattr(other, name, None) for name in fields)
 
     def __hash__(self) -> int:
         return id(self)

@@ -129,7 +129,7 @@ def test_a_hook_with_an_environment_has_nothing_else(monkeypatch: pytest.MonkeyP
 def test_no_descriptor_of_the_runtime_reaches_a_hook(tmp_path: Path) -> None:
     with (tmp_path / "leak").open("w") as leak:
         os.set_inheritable(leak.fileno(), True)
-        run(shell(f"for fd in /proc/self/fd/*; do test \"$(readlink $fd)\" != {leak.name} || exit 1; done"))
+        run(shell(f'for fd in /proc/self/fd/*; do test "$(readlink $fd)" != {leak.name} || exit 1; done'))
 
 
 def test_nothing_of_a_hook_is_left_open() -> None:
