@@ -57,6 +57,16 @@ def test_hostbox_by_chroot_alone_shows_the_hosts_processes(box: Box) -> None:
     assert str(os.getpid()) in said.stdout.split()
 
 
+def test_tour_shows_what_is_its_own(box: Box) -> None:
+    _, hostname, processes, mounts, files, cgroup = box.run("tour").split("\n== ")
+    assert hostname.splitlines()[1] == "tour"
+    assert [line.split()[-1] for line in processes.splitlines()[2:]] == ["bash", "ps"]
+    places = [line.split()[2] for line in mounts.splitlines()[1:]]
+    assert places[:2] == ["/", "/proc"]
+    assert files.splitlines()[1] == "256"
+    assert [line.split()[-1] for line in cgroup.splitlines()[1:]] == [f"{64 << 20}", "32"]
+
+
 def test_busybox_has_its_own_hostname(box: Box) -> None:
     before = os.uname().nodename
     said = box.run("busybox").splitlines()
