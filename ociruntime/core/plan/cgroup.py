@@ -54,8 +54,7 @@ def contribute(draft: Draft) -> None:
         created += parents
         draft.add(HOST, MakeCgroup(origin=PATH if linux.get("cgroupsPath") else "", path=path, parents=tuple(parents)))
         if path == paths.get("cpuset"):
-            for directory in (*parents, path):
-                draft.add(HOST, InheritCpuset(path=directory))
+            draft.add(HOST, InheritCpuset(root=mount, path=path))
     if draft.host.cgroup == "v2":
         draft.add(HOST, EnableControllers(root=draft.host.cgroup_mounts[""], path=paths[""]))
     _limits(draft, paths, resources)

@@ -79,19 +79,28 @@ class MakeCgroup(Step):
 
 
 class InheritCpuset(Step):
-    """Give a new v1 cpuset the processors and memory nodes of its parent: it begins with none, and takes nobody in."""
+    """Give a new v1 cpuset the processors and memory nodes of its parent: it begins with none, and takes nobody in.
 
+    So do the parents, those that somebody else has made included.
+    """
+
+    root: str = ""  # the mount point
     path: str = ""
 
     def describe(self) -> str:
         return f"for f in cpuset.cpus cpuset.mems; do cat {self.path}/../$f > {self.path}/$f; done"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        above = os.path.dirname(self.path)
         for name in ("cpuset.cpus", "cpuset.mems"):
-            # With cgroup.clone_children the kernel has done it; so has whoever made a directory that existed.
-            if not read_text(kernel, f"{self.path}/{name}").strip():
-                write_text(kernel, f"{self.path}/{name}", read_text(kernel, f"{above}/{name}").strip())
+            self._inherited(kernel, self.path, name)
+
+    def _inherited(self, kernel: Kernel, directory: str, name: str) -> str:
+        """The content of a cpuset's file, taken from the one above where it was empty."""
+        content = read_text(kernel, f"{directory}/{name}").strip()
+        if not content and directory != self.root:
+            content = self._inherited(kernel, os.path.dirname(directory), name)
+            write_text(kernel, f"{directory}/{name}", content)
+        return content
 
 
 class EnableControllers(Step):

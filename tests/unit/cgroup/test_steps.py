@@ -78,11 +78,12 @@ def test_a_refused_directory_says_what_is_missing(tmp_path: Path) -> None:
     assert "delegated" in caught.value.hint
 
 
-def test_cpuset_takes_after_its_parent(tmp_path: Path) -> None:
-    tree(tmp_path, {"cpuset.cpus": "0-3\n", "cpuset.mems": "0\n", "x/cpuset.cpus": "", "x/cpuset.mems": "1\n"})
-    InheritCpuset(path=f"{tmp_path}/x").apply(KERNEL, Scene())
-    assert (tmp_path / "x/cpuset.cpus").read_text() == "0-3"
-    assert (tmp_path / "x/cpuset.mems").read_text() == "1\n"
+def test_cpuset_takes_after_its_parents(tmp_path: Path) -> None:
+    tree(tmp_path, {"cpuset.cpus": "0-3\n", "cpuset.mems": "0\n", "a/cpuset.cpus": "", "a/cpuset.mems": "1\n"})
+    tree(tmp_path, {"a/x/cpuset.cpus": "\n", "a/x/cpuset.mems": ""})
+    InheritCpuset(root=str(tmp_path), path=f"{tmp_path}/a/x").apply(KERNEL, Scene())
+    assert [(tmp_path / place / "cpuset.cpus").read_text() for place in ("a", "a/x")] == ["0-3", "0-3"]
+    assert [(tmp_path / place / "cpuset.mems").read_text() for place in ("a", "a/x")] == ["1\n", "1"]
 
 
 def test_controllers_are_enabled_from_the_root_down(tmp_path: Path) -> None:
