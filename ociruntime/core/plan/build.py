@@ -33,6 +33,7 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     _notify(draft)
     devices.contribute(draft)
     _console(draft)
+    mounts.contribute_readonly(draft)
     root.contribute_masks(draft)
     root.contribute_end(draft)
     namespaces.contribute_names(draft)

@@ -32,7 +32,6 @@ ORDINARY = ("proc", "sysfs")
 def contribute(draft: Draft) -> None:
     """One step per entry, two for a bind: the source is opened by the parent, attached by the child."""
     mounts = draft.spec.get("mounts") or []
-    late: list[MakeReadOnly] = []
     for index, mount in enumerate(mounts):
         origin = f"/mounts/{index}"
         options = MountOptions(list(mount.get("options") or []))
@@ -47,9 +46,14 @@ def contribute(draft: Draft) -> None:
 
             contribute_mount(draft, mount, origin)
         else:
-            _filesystem(draft, mount, options, origin, late)
-    for step in late:
-        draft.add(MOUNTS, step)
+            _filesystem(draft, mount, options, origin)
+
+
+def contribute_readonly(draft: Draft) -> None:
+    """Read-only tmpfs, /dev above all: only after the devices and mount points in them were made."""
+    for index, mount in enumerate(draft.spec.get("mounts") or []):
+        if mount.get("type") == "tmpfs" and MountOptions(list(mount.get("options") or [])).attr_set & MOUNT_ATTR_RDONLY:
+            draft.add(MOUNTS, MakeReadOnly(origin=f"/mounts/{index}", destination=normal(mount["destination"])))
 
 
 def normal(destination: str) -> str:
@@ -78,7 +82,7 @@ def _refuse_over_proc(destination: str, mount: Mount, options: MountOptions, ori
     )
 
 
-def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str, late: list[MakeReadOnly]) -> None:
+def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> None:
     destination, fstype = normal(mount["destination"]), mount.get("type") or ""
     if not fstype:
         raise ConfigError(
@@ -86,9 +90,7 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str, 
         )
     attr_set = options.attr_set
     if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
-        # What later mounts need in it (/dev/pts in a read-only /dev) must still be made
-        attr_set &= ~MOUNT_ATTR_RDONLY
-        late.append(MakeReadOnly(origin=origin, destination=destination))
+        attr_set &= ~MOUNT_ATTR_RDONLY  # see contribute_readonly
     kind = MountTmpfsCopy if options.tmpcopyup and fstype == "tmpfs" else MountFilesystem
     draft.add(
         MOUNTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE
+from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_SHARED
 from ociruntime.core.plan.draft import MOUNTS, ROOT
 from ociruntime.core.plan.mountoptions import PROPAGATION
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath
@@ -53,8 +53,10 @@ def contribute_begin(draft: Draft) -> None:
     linux = draft.spec.get("linux") or {}
     word = linux.get("rootfsPropagation") or ""
     origin = "/linux/rootfsPropagation" if word else ""
-    change = PROPAGATION.get(word or "rslave", MS_SLAVE | MS_REC)
-    draft.add(MOUNTS, SetPropagation(origin=origin, change=change, word=word or "rslave"))
+    # What cannot be bound could not become a root either: that word is for after the pivot
+    first = word if word and "unbindable" not in word else "rslave"
+    change = PROPAGATION[first]
+    draft.add(MOUNTS, SetPropagation(origin=origin, change=change, word=first))
     if change & MS_SHARED:
         draft.add(MOUNTS, PrivateParent(origin=origin, path=draft.rootfs))
     draft.add(MOUNTS, MountRootfs(origin="/root/path", path=draft.rootfs))

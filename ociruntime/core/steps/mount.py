@@ -16,7 +16,10 @@ from ociruntime.core.kernel.flags import (
     AT_RECURSIVE,
     MNT_DETACH,
     MOUNT_ATTR_RDONLY,
+    MS_MOVE,
+    MS_PRIVATE,
     MS_REC,
+    MS_SLAVE,
     O_PATH,
     OPEN_TREE_CLONE,
 )
@@ -314,7 +317,7 @@ class PrivateParent(Step):
         path = os.path.dirname(self.path) or "/"
         while True:
             try:
-                kernel.mount("", path, "", 1 << 18)
+                kernel.mount("", path, "", MS_PRIVATE)
                 return
             except OSError as error:
                 if error.errno != 22 or path == "/":  # EINVAL: not a mount point, so its parent may be
@@ -329,11 +332,14 @@ class PivotRoot(Step):
         return "cd rootfs && pivot_root . . && umount -l ."
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
+        old = kernel.open("/", O_PATH | os.O_DIRECTORY)
         kernel.fchdir(scene.rootfs)
         kernel.pivot_root(".", ".")
-        # The old root now covers ours at "."; as a slave its unmounting does not reach the host
-        kernel.mount("", ".", "", (1 << 19) | MS_REC)
+        # The old root now covers ours; as a slave its unmounting does not reach the host
+        kernel.fchdir(old)
+        kernel.mount("", ".", "", MS_SLAVE | MS_REC)
         kernel.umount2(".", MNT_DETACH)
+        kernel.close(old)
         kernel.chdir("/")
 
 
@@ -347,7 +353,7 @@ class MoveRoot(Step):
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         kernel.fchdir(scene.rootfs)
-        kernel.mount(self.path, "/", "", 8192)
+        kernel.mount(self.path, "/", "", MS_MOVE)
         kernel.chroot(".")
         kernel.chdir("/")
 

@@ -1,0 +1,260 @@
+"""/mounts, /root, masked and read-only paths, propagation: seen from inside (config.md, config-linux.md)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.box import Box
+
+
+def mounted(box: Box, place: str) -> tuple[set[str], str, str, set[str]]:
+    """The last mount on `place`: mount options, propagation fields, file system type, superblock options."""
+    outcome = box.run("cat", "/proc/self/mountinfo")
+    assert outcome.status == 0, outcome
+    lines = [line.split() for line in outcome.lines]
+    fields = [line for line in lines if line[4] == place][-1]
+    dash = fields.index("-")
+    return set(fields[5].split(",")), " ".join(fields[6:dash]), fields[dash + 1], set(fields[dash + 3].split(","))
+
+
+ATTRIBUTES = ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "nosymfollow"]
+
+
+@pytest.mark.parametrize("option", ATTRIBUTES)
+def test_attribute_of_a_tmpfs(box: Box, option: str) -> None:
+    box.mount("/mnt", "tmpfs", "tmpfs", option, "size=64k")
+    options, _, fstype, sb = mounted(box, "/mnt")
+    assert fstype == "tmpfs" and "size=64k" in sb
+    assert option in options
+
+
+@pytest.mark.parametrize("option", ATTRIBUTES)
+def test_attribute_of_a_bind(box: Box, option: str) -> None:
+    (box.place / "volume").mkdir()
+    box.mount("/mnt", box.place / "volume", "bind", "bind", option)
+    assert option in mounted(box, "/mnt")[0]
+
+
+@pytest.mark.parametrize("option", ["rro", "rnosuid", "rnodev", "rnoexec", "rnoatime", "rnosymfollow"])
+def test_recursive_attribute_reaches_what_is_mounted_below(box: Box, option: str) -> None:
+    volume = box.place / "volume"
+    (volume / "below").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", volume / "below"], check=True)
+    try:
+        box.mount("/mnt", volume, "bind", "rbind", option)
+        assert option[1:] in mounted(box, "/mnt/below")[0]
+        assert option[1:] in mounted(box, "/mnt")[0]
+    finally:
+        subprocess.run(["umount", volume / "below"], check=True)
+
+
+def test_bind_alone_leaves_out_what_is_mounted_below(box: Box) -> None:
+    volume = box.place / "volume"
+    (volume / "below").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", volume / "below"], check=True)
+    try:
+        (volume / "below/seen").touch()
+        box.mount("/one", volume, "bind", "bind")
+        box.mount("/all", volume, "bind", "rbind")
+        assert box.run("ls /one/below; ls /all/below").out == "seen\n"
+    finally:
+        subprocess.run(["umount", volume / "below"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "field"), [("private", ""), ("shared", "shared:"), ("slave", "master:"), ("unbindable", "unbindable")]
+)
+def test_propagation_of_a_bind(box: Box, option: str, field: str) -> None:
+    volume = box.place / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "--bind", volume, volume], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", volume], check=True)
+        box.mount("/mnt", volume, "bind", "rbind", f"r{option}")
+        shown = mounted(box, "/mnt")[1]
+        assert field in shown if field else shown == ""
+    finally:
+        subprocess.run(["umount", volume], check=True)
+
+
+def test_mounts_are_made_in_order(box: Box) -> None:
+    for name in ("first", "second"):
+        (box.place / name).mkdir()
+        (box.place / name / name).touch()
+        box.mount("/mnt", box.place / name, "bind", "bind")
+    assert box.run("ls /mnt").out == "second\n"
+
+
+def test_a_bind_of_a_file_makes_its_mount_point(box: Box) -> None:
+    (box.place / "file").write_text("content")
+    box.mount("/new/dir/file", box.place / "file", "bind", "bind", "ro")
+    assert box.run("cat /new/dir/file; echo x > /new/dir/file").out == "content"
+    assert (box.place / "file").read_text() == "content"
+
+
+def test_a_relative_source_counts_from_the_bundle(box: Box) -> None:
+    (box.bundle / "volume").mkdir()
+    (box.bundle / "volume/here").touch()
+    box.mount("/mnt", "volume", "bind", "bind")
+    assert box.run("ls /mnt").out == "here\n"
+
+
+def test_tmpcopyup(box: Box) -> None:
+    (box.rootfs / "data/sub").mkdir(parents=True)
+    (box.rootfs / "data/file").write_text("kept")
+    (box.rootfs / "data/link").symlink_to("file")
+    box.mount("/data", "tmpfs", "tmpfs", "tmpcopyup")
+    assert box.run("cat /data/link; ls /data; touch /data/sub/new").lines == ["keptfile", "link", "sub"]
+    assert not (box.rootfs / "data/sub/new").exists()
+
+
+def test_remount_changes_what_is_there(box: Box) -> None:
+    (box.place / "volume").mkdir()
+    box.mount("/mnt", box.place / "volume", "bind", "bind")
+    box.mount("/mnt", "none", "none", "bind", "remount", "ro", "nosuid")
+    assert {"ro", "nosuid"} <= mounted(box, "/mnt")[0]
+
+
+def test_readonly_root(box: Box) -> None:
+    box.spec["root"]["readonly"] = True
+    outcome = box.run("touch /here; touch /dev/shm-not; touch /tmp/x; echo still writable > /dev/x && cat /dev/x")
+    assert "Read-only file system" in outcome.err and outcome.out == "still writable\n"
+
+
+def test_a_read_only_dev_holds_its_devices(box: Box) -> None:
+    box.spec["mounts"][1]["options"].append("ro")
+    outcome = box.run("echo ok > /dev/null && ls /dev/pts/ptmx; touch /dev/x")
+    assert outcome.out == "/dev/pts/ptmx\n" and "Read-only" in outcome.err
+
+
+def test_masked_paths(box: Box) -> None:
+    (box.rootfs / "secret").mkdir()
+    (box.rootfs / "secret/file").write_text("x")
+    (box.rootfs / "key").write_text("x")
+    box.linux["maskedPaths"] = [
+        "/secret",
+        "/key",
+        "/missing",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/acpi",
+        "/sys/firmware",
+    ]
+    outcome = box.run("ls /secret /sys/firmware; cat /key; wc -c < /proc/keys; touch /secret/x")
+    assert outcome.lines == ["/secret:", "", "/sys/firmware:", "0"] or "file" not in outcome.out
+    assert "Read-only" in outcome.err
+
+
+def test_one_superblock_hides_all_directories(box: Box) -> None:
+    """Many containers with a tmpfs per masked directory exhaust the host (runc#5275)."""
+    names = [f"/hidden{number}" for number in range(4)]
+    for name in names:
+        (box.rootfs / name[1:]).mkdir()
+    box.linux["maskedPaths"] = names
+    lines = [line.split() for line in box.run("cat", "/proc/self/mountinfo").lines]
+    assert len({line[2] for line in lines if line[4].startswith("/hidden")}) == 1
+
+
+def test_readonly_paths(box: Box) -> None:
+    (box.rootfs / "conf").mkdir()
+    box.linux["readonlyPaths"] = ["/proc/sys", "/conf", "/missing"]
+    outcome = box.run("touch /conf/x; echo 1 > /proc/sys/kernel/domainname; ls /missing")
+    assert outcome.err.count("Read-only") == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "field"), [("shared", "shared:"), ("slave", ""), ("private", ""), ("unbindable", "unbindable")]
+)
+def test_rootfs_propagation(box: Box, word: str, field: str) -> None:
+    box.linux["rootfsPropagation"] = word
+    shown = mounted(box, "/")[1]
+    assert (field in shown) if field else "shared" not in shown
+
+
+def test_mounts_do_not_reach_the_host(box: Box) -> None:
+    box.mount("/mnt", "tmpfs", "tmpfs")
+    box.up()
+    assert str(box.bundle) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_the_host_is_gone_after_the_pivot(box: Box) -> None:
+    lines = box.run("cat", "/proc/self/mountinfo").lines
+    assert [line.split()[4] for line in lines] == ["/", "/proc", "/dev", "/dev/pts", "/sys"]
+
+
+def test_no_pivot(box: Box) -> None:
+    assert box.run("ls /bin/busybox", options=("--no-pivot",)).out == "/bin/busybox\n"
+
+
+def test_default_devices_and_links(box: Box) -> None:
+    script = "cd /dev && ls -l null zero full random urandom tty | tr -s ' ' | cut -d' ' -f1,5,6,10"
+    script += "; for link in fd stdin stdout stderr ptmx; do readlink $link; done"
+    lines = box.run(script).lines
+    assert lines[:6] == [
+        "crw-rw-rw- 1, 7 full",
+        "crw-rw-rw- 1, 3 null",
+        "crw-rw-rw- 1, 8 random",
+        "crw-rw-rw- 5, 0 tty",
+        "crw-rw-rw- 1, 9 urandom",
+        "crw-rw-rw- 1, 5 zero",
+    ]
+    assert lines[6:] == ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2", "pts/ptmx"]
+
+
+def test_listed_devices(box: Box) -> None:
+    box.linux["devices"] = [
+        {"path": "/dev/own", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 3, "gid": 4},
+        {"path": "/dev/sub/pipe", "type": "p", "fileMode": 0o600},
+        {"path": "/dev/disk", "type": "b", "major": 7, "minor": 99},
+    ]
+    lines = box.run("ls -ln /dev/own /dev/disk /dev/sub/pipe | tr -s ' ' | cut -d' ' -f1,3,4").lines
+    assert lines == ["brw-rw-rw- 0 0", "crw-r----- 3 4", "prw------- 0 0"]
+
+
+def test_a_device_that_is_something_else_is_refused(box: Box) -> None:
+    (box.rootfs / "null").write_text("")
+    box.linux["devices"] = [{"path": "/null", "type": "c", "major": 1, "minor": 3}]
+    outcome = box.run("true")
+    assert outcome.status == 1 and "/linux/devices/0" in outcome.err
+
+
+@pytest.mark.parametrize("namespaces", [("pid", "mount", "uts", "ipc", "network"), ("pid", "mount", "uts", "user")])
+def test_a_missing_source_names_the_property(box: Box, namespaces: tuple[str, ...]) -> None:
+    box.namespaces(*namespaces)
+    if "user" in namespaces:
+        for kind in ("uid", "gid"):
+            box.linux[f"{kind}Mappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    box.mount("/mnt", "/does/not/exist", "bind", "bind")
+    outcome = box.run("true")
+    assert outcome.status == 1 and "no such file or directory" in outcome.err
+    (record,) = box.records()
+    assert record["origin"] == "/mounts/4/source" and record["errno"] == 2
+
+
+def test_a_directory_over_a_file_says_not_a_directory(box: Box) -> None:
+    (box.rootfs / "file").touch()
+    (box.place / "dir").mkdir()
+    box.mount("/file", box.place / "dir", "bind", "bind")
+    outcome = box.run("true")
+    assert outcome.status == 1 and "not a directory" in outcome.err.lower() and "/mounts/4" in outcome.err
+
+
+def test_an_unknown_option_of_a_file_system_is_explained(box: Box) -> None:
+    box.mount("/mnt", "tmpfs", "tmpfs", "nonsense=1")
+    outcome = box.run("true")
+    assert outcome.status == 1 and "nonsense" in outcome.err and "/mounts/4" in outcome.err
+
+
+def test_idmapped_mount(box: Box) -> None:
+    volume = box.place / "volume"
+    volume.mkdir()
+    os.chown(volume, 100005, 100005)
+    entry = {"destination": "/mnt", "type": "bind", "source": str(volume), "options": ["bind", "idmap"]}
+    for kind in ("uid", "gid"):
+        entry[f"{kind}Mappings"] = [{"containerID": 100000, "hostID": 0, "size": 65536}]  # type: ignore[assignment]
+    box.spec["mounts"].append(entry)
+    assert box.run("stat -c %u:%g /mnt").out == "5:5\n"
