@@ -1,6 +1,7 @@
 """Print the resource usage of a container as JSON, one line every interval until it ends.
 
-With --stats, print the usage once.
+A line of the type "oom" tells that the kernel killed one of its processes for want of memory. With
+--stats, print the usage once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ import time
 
 from ociruntime.cli import Arguments, Option, container_id
 from ociruntime.core.errors import StateError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ociruntime.core.options import Globals
 
 SUMMARY = "print the resource usage of a container"
 USAGE = "[options] ID"
@@ -26,6 +33,8 @@ OPTIONS = (
 
 # Go's units of a duration, in seconds; "ms" is looked for before "m" and "s".
 _UNITS = (("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
+
+_GLANCE = 0.2  # seconds between two looks at whether the container lives and the kernel killed
 
 
 def seconds(text: str) -> float:
@@ -51,16 +60,35 @@ def _no_duration(text: str) -> UsageError:
 def run(args: Arguments) -> int:
     name = container_id(args.operands[0])
     interval = seconds(args.text("--interval", "5s"))
-    from ociruntime.core.jsonio import dumps
     from ociruntime.core.lifecycle.events import stats
+
+    _print("stats", name, stats(name, args.g))
+    if not args.flag("--stats"):
+        _follow(name, interval, args.g)
+    return 0
+
+
+def _follow(name: str, interval: float, g: Globals) -> None:
+    """Print until the container has stopped, or is gone."""
+    from ociruntime.core.lifecycle.events import oom_kills, stats
+
+    try:
+        kills, due = oom_kills(name, g), time.monotonic() + interval
+        while True:
+            time.sleep(max(0.0, min(_GLANCE, due - time.monotonic())))
+            kills, before = oom_kills(name, g), kills
+            if kills > before:
+                _print("oom", name)
+            data = stats(name, g)  # now, to learn of the end at once
+            if time.monotonic() >= due:
+                _print("stats", name, data)
+                due += interval
+    except StateError:
+        return
+
+
+def _print(kind: str, name: str, data: dict[str, Any] | None = None) -> None:
+    from ociruntime.core.jsonio import dumps
     from ociruntime.core.log import write
 
-    write(1, dumps({"type": "stats", "id": name, "data": stats(name, args.g)}) + "\n")
-    while not args.flag("--stats"):
-        time.sleep(interval)
-        try:
-            data = stats(name, args.g)
-        except StateError:
-            break  # the container has stopped, or is gone
-        write(1, dumps({"type": "stats", "id": name, "data": data}) + "\n")
-    return 0
+    write(1, dumps({"type": kind, "id": name, **({"data": data} if data else {})}) + "\n")

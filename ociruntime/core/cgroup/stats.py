@@ -121,8 +121,17 @@ def _cpu_v2(files: Files) -> dict[str, Any]:
     }
 
 
+# Members of their own only on v1, in runc's order (cpuset(7))
+CPUSET_FLAGS = (
+    "cpu_exclusive mem_hardwall mem_exclusive memory_migrate memory_spread_page memory_spread_slab "
+    "memory_pressure sched_load_balance sched_relax_domain_level"
+).split()
+
+
 def _cpuset(files: Files) -> dict[str, Any]:
-    return {"cpus": _members(files.text("cpuset.cpus")), "mems": _members(files.text("cpuset.mems"))}
+    members = {"cpus": _members(files.text("cpuset.cpus")), "mems": _members(files.text("cpuset.mems"))}
+    flags = {} if files.unified else {name: files.number(f"cpuset.{name}") for name in CPUSET_FLAGS}
+    return {**members, **flags}
 
 
 def _members(text: str) -> list[int]:

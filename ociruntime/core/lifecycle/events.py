@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ociruntime.core.cgroup.stats import oom_kills as count_oom_kills
 from ociruntime.core.cgroup.stats import stats as measure
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
@@ -20,6 +21,17 @@ def stats(container_id: str, g: Globals) -> dict[str, Any]:
     kernel = Kernel()
     container = open_container(kernel, container_id, g)
     document = container.load()
-    if status(container, document) == STOPPED:
-        raise StateError("container is not running", code="events-status")
+    word = status(container, document)
+    container.close()
+    if word == STOPPED:
+        raise StateError("container not running", code="events-status")
     return measure(kernel, document.get("cgroup") or {})
+
+
+def oom_kills(container_id: str, g: Globals) -> int:
+    """How often the kernel killed one of its processes for want of memory. Raises StateError for an unknown id."""
+    kernel = Kernel()
+    container = open_container(kernel, container_id, g)
+    document = container.load()
+    container.close()
+    return count_oom_kills(kernel, document.get("cgroup") or {})
