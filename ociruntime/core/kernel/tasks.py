@@ -9,6 +9,7 @@ import _prctl
 
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import path, u32, u64
+from ociruntime.core.kernel.flags import CLONE_PARENT
 
 
 class Tasks:
@@ -18,7 +19,9 @@ class Tasks:
         """clone3(2) with SIGCHLD as exit signal: 0 in the child, its process id in the parent."""
         # struct clone_args: flags pidfd child_tid parent_tid exit_signal
         # stack stack_size tls set_tid set_tid_size cgroup
-        args = u64(flags) + bytes(24) + u64(_signal.SIGCHLD) + bytes(40) + u64(cgroup)
+        # A sibling (CLONE_PARENT) tells its parent's way; a signal of its own is refused with EINVAL
+        signal = 0 if flags & CLONE_PARENT else int(_signal.SIGCHLD)
+        args = u64(flags) + bytes(24) + u64(signal) + bytes(40) + u64(cgroup)
         return _door.clone3(args)
 
     def fork(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import HostError, StepError
-from ociruntime.core.kernel.flags import CLONE_NEWTIME
+from ociruntime.core.kernel.flags import CLONE_NEWTIME, PR_SET_DUMPABLE
 from ociruntime.core.rootfs import write_proc
 from ociruntime.core.steps.base import Step
 
@@ -59,7 +59,11 @@ class Unshare(Step):
 
 
 class TimeOffsets(Step):
-    """Offsets of the clocks, before any process is in the time namespace."""
+    """Offsets of the clocks, before any process is in the time namespace.
+
+    Done by the child in its new user namespace. Files of a process that is not dumpable belong to the
+    host's root (proc(5)), so for this one write it is dumpable; nobody else lives in that namespace yet.
+    """
 
     lines: bytes = b""
 
@@ -67,7 +71,11 @@ class TimeOffsets(Step):
         return f"printf {self.lines.decode()!r} > /proc/self/timens_offsets"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        write_proc(kernel, scene.proc, "self/timens_offsets", self.lines)
+        kernel.prctl(PR_SET_DUMPABLE, 1)
+        try:
+            write_proc(kernel, scene.proc, "self/timens_offsets", self.lines)
+        finally:
+            kernel.prctl(PR_SET_DUMPABLE, 0)
 
 
 def unshare_time(kernel: Kernel, scene: Scene, lines: bytes) -> None:
