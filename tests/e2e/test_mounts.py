@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,8 +254,8 @@ def test_idmapped_mount(box: Box) -> None:
     volume = box.place / "volume"
     volume.mkdir()
     os.chown(volume, 100005, 100005)
-    entry = {"destination": "/mnt", "type": "bind", "source": str(volume), "options": ["bind", "idmap"]}
+    entry: dict[str, Any] = {"destination": "/mnt", "type": "bind", "source": str(volume), "options": ["bind", "idmap"]}
     for kind in ("uid", "gid"):
-        entry[f"{kind}Mappings"] = [{"containerID": 100000, "hostID": 0, "size": 65536}]  # type: ignore[assignment]
+        entry[f"{kind}Mappings"] = [{"containerID": 100000, "hostID": 0, "size": 65536}]
     box.spec["mounts"].append(entry)
     assert box.run("stat -c %u:%g /mnt").out == "5:5\n"

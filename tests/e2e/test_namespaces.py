@@ -156,7 +156,7 @@ def test_unknown_type_is_refused(box: Box) -> None:
 
 @pytest.mark.parametrize("user", [False, True])
 def test_time_offsets(box: Box, user: bool) -> None:
-    box.namespaces("pid", "mount", "uts", "time", *(["user"] if user else []))
+    box.namespaces("pid", "mount", "uts", "network", "time", *(["user"] if user else []))
     if user:
         mapped(box)
     box.linux["timeOffsets"] = {"boottime": {"secs": 1_000_000}, "monotonic": {"secs": 5, "nanosecs": 7}}
