@@ -100,6 +100,7 @@ COMMANDS = (
     "start",
     "state",
     "update",
+    "validate",
 )
 
 # Commands that leave all that follows their first operand to another program.

@@ -26,15 +26,15 @@ _ociruntime() {
         esac
     done
     case $command:$prev in
-    :--root | create:--bundle | create:-b | run:--bundle | run:-b | spec:--bundle | spec:-b)
+    :--root | create:--bundle | create:-b | run:--bundle | run:-b | spec:--bundle | spec:-b | validate:--bundle | validate:-b)
         compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur"))
         return
         ;;
-    :--log | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r)
+    :--log | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r | validate:--config)
         compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
-    :--log-format)
+    :--log-format | validate:--format | validate:-f)
         COMPREPLY=($(compgen -W "text json" -- "$cur"))
         return
         ;;
@@ -56,7 +56,7 @@ _ociruntime() {
         ;;
     esac
     case $command in
-    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list pause ps resume run spec start state update help" ;;
+    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list pause ps resume run spec start state update validate help" ;;
     create) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help -h" ids="" ;;
     delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;
@@ -73,6 +73,7 @@ _ociruntime() {
     start) options="--help -h" ids="containers" ;;
     state) options="--help -h" ids="containers" ;;
     update) options="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ids="containers" ;;
+    validate) options="--bundle -b --config --format -f --no-host --strict --help -h" ids="" ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))

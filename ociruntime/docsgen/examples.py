@@ -35,4 +35,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             'echo \'{"cpu": {"shares": 512}}\' | ociruntime update --resources - demo',
         ),
     ),
+    "validate": (
+        ("See everything that is wrong with a bundle", "ociruntime validate bundle"),
+        ("Let a script decide", "ociruntime validate --strict --no-host bundle && tar -cf bundle.tar bundle"),
+    ),
 }

@@ -18,6 +18,13 @@ def args(process: Process) -> Iterator[Finding]:
         yield "/args", "args is empty: there is no program to run", ""
 
 
+def env(process: Process) -> Iterator[Finding]:
+    """An entry of the environment is NAME=VALUE, environ(7); runc 1.3 and later refuse others too."""
+    for index, entry in enumerate(process.get("env", [])):
+        if entry.find("=") < 1:
+            yield f"/env/{index}", f'"{entry}" is no NAME=VALUE', ""
+
+
 def rlimit_twice(process: Process) -> Iterator[Finding]:
     """A resource limit is given once (config.md, "POSIX process")."""
     seen: set[str] = set()
@@ -72,4 +79,4 @@ def _is_list(value: str) -> bool:
     return True
 
 
-PROCESS_RULES = (args, rlimit_twice, rlimit_order, scheduler, cpu_affinity)
+PROCESS_RULES = (args, env, rlimit_twice, rlimit_order, scheduler, cpu_affinity)

@@ -40,6 +40,9 @@ def resources(**parts: Any) -> dict[str, Any]:
     return linux(resources=parts)
 
 
+LISTENER = {"listenerPath": "/run/listener"}
+
+
 def seccomp(**parts: Any) -> dict[str, Any]:
     return linux(seccomp={"defaultAction": "SCMP_ACT_ERRNO"} | parts)
 
@@ -133,6 +136,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("sysctl", "/linux/sysctl/net~1..~1kernel~1panic", linux("network", sysctl={"net/../kernel/panic": "1"})),
     ("args", "/process", config(process={"cwd": "/"})),
     ("args", "/process/args", process(args=[])),
+    ("env", "/process/env/1", process(env=["A=", "DEBUG"])),
+    ("env", "/process/env/0", process(env=["=x"])),
     ("rlimit_twice", "/process/rlimits/1", process(rlimits=[{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}] * 2)),
     ("rlimit_order", "/process/rlimits/0/soft", process(rlimits=[{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}])),
     ("scheduler", "/process/scheduler/nice", process(scheduler={"policy": "SCHED_OTHER", "nice": 20})),
@@ -163,8 +168,13 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("seccomp_errno", "/linux/seccomp/defaultErrnoRet", seccomp(defaultAction="SCMP_ACT_KILL", defaultErrnoRet=1)),
     ("seccomp_errno", "/linux/seccomp/syscalls/0/errnoRet", syscall(errnoRet=1)),
     ("seccomp_listener", "/linux/seccomp/listenerMetadata", seccomp(listenerMetadata="a")),
-    ("seccomp_notify", "/linux/seccomp/defaultAction", seccomp(defaultAction="SCMP_ACT_NOTIFY")),
-    ("seccomp_notify", "/linux/seccomp/syscalls/0/names", syscall(names=["read", "write"], action="SCMP_ACT_NOTIFY")),
+    ("seccomp_listener", "/linux/seccomp/syscalls/0/action", syscall(action="SCMP_ACT_NOTIFY")),
+    ("seccomp_notify", "/linux/seccomp/defaultAction", seccomp(defaultAction="SCMP_ACT_NOTIFY", **LISTENER)),
+    (
+        "seccomp_notify",
+        "/linux/seccomp/syscalls/0/names",
+        seccomp(syscalls=[{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}], **LISTENER),
+    ),
     (
         "seccomp_argument",
         "/linux/seccomp/syscalls/0/args/0/index",
