@@ -58,12 +58,14 @@ def text(problems: list[Problem], path: str) -> str:
 
 def run(args: Arguments) -> int:
     from ociruntime.core.jsonio import dumps
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.lifecycle.probe import probe_host
     from ociruntime.core.log import write
     from ociruntime.explain.validate import validate
 
     bundle = args.operands[0] if args.operands else args.text("--bundle", ".")
     path = args.text("--config") or os.path.join(bundle, "config.json")
-    problems = validate(bundle, args.text("--config"), host=not args.flag("--no-host"))
+    problems = validate(bundle, args.text("--config"), None if args.flag("--no-host") else probe_host(Kernel()))
     failed = any([problem.severity == "error" or args.flag("--strict") for problem in problems])
     if args.text("--format") == "json":
         write(1, dumps({"valid": not failed, "problems": [problem.as_json() for problem in problems]}, 2) + "\n")

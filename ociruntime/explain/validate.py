@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ociruntime.core.errors import ConfigError, Failure
 from ociruntime.core.jsonio import loads
+from ociruntime.core.options import CreateOptions, Globals
+from ociruntime.core.plan.build import build
 from ociruntime.core.spec import table
 from ociruntime.core.spec.check import conforms
 from ociruntime.core.spec.load import read_document
@@ -24,13 +26,15 @@ from ociruntime.explain.problem import ERROR, WARNING, Problem
 from ociruntime.explain.risks import RISKS
 
 if TYPE_CHECKING:
+    from ociruntime.core.plan.draft import Host
     from ociruntime.core.spec.finding import Finding
 
 
-def validate(bundle: str, config: str = "", *, host: bool = True) -> list[Problem]:
-    """All problems of a bundle, in the order of its config.json; empty where there is none.
+def validate(bundle: str, config: str = "", host: Host | None = None) -> list[Problem]:
+    """All problems of a bundle, errors first, then in the order of its config.json; empty where there is none.
 
-    `config` is another file than the bundle's config.json, `host` asks for what this host cannot do.
+    `config` is another file than the bundle's config.json. `host` are the facts of the host that shall
+    run it, from core.lifecycle.probe; without them only the document is looked at.
     """
     bundle = os.path.abspath(bundle)
     path = config or os.path.join(bundle, "config.json")
@@ -42,11 +46,11 @@ def validate(bundle: str, config: str = "", *, host: bool = True) -> list[Proble
         document = loads(data, path)
     except ConfigError:
         return [json_problem(data)]
-    found = [problem.located(data) for problem in _problems(document, bundle, host=host)]
+    found = [problem.located(data) for problem in _problems(document, bundle, host)]
     return sorted(found, key=lambda problem: (problem.severity != ERROR, problem.line, problem.column))
 
 
-def _problems(document: Any, bundle: str, *, host: bool) -> Iterator[Problem]:
+def _problems(document: Any, bundle: str, host: Host | None) -> Iterator[Problem]:
     if not conforms(document, table.SPEC):
         # Rules, plans and advice take a document of the right shape for granted.
         yield from misfits(document, "config")
@@ -55,15 +59,11 @@ def _problems(document: Any, bundle: str, *, host: bool) -> Iterator[Problem]:
     yield from broken
     yield from _found("risk", RISKS, document, WARNING)
     yield from _found("advice", ADVICE, document, WARNING)
-    if host:
-        yield from _on_this_host(document, bundle, broken)
+    if host is not None:
+        yield from _on_this_host(Site(spec=document, bundle=bundle, host=host), broken)
 
 
-def _on_this_host(document: Any, bundle: str, broken: list[Problem]) -> Iterator[Problem]:
-    from ociruntime.core.kernel import Kernel
-    from ociruntime.core.lifecycle.probe import probe_host
-
-    site = Site(spec=document, bundle=bundle, host=probe_host(Kernel()))
+def _on_this_host(site: Site, broken: list[Problem]) -> Iterator[Problem]:
     impossible = list(_found("host", IMPOSSIBLE, site, ERROR))
     yield from impossible
     yield from _found("host", DOUBTFUL, site, WARNING)
@@ -74,9 +74,6 @@ def _on_this_host(document: Any, bundle: str, broken: list[Problem]) -> Iterator
 
 def _plan(site: Site) -> Iterator[Problem]:
     """What planning refuses; it changes nothing."""
-    from ociruntime.core.options import CreateOptions, Globals
-    from ociruntime.core.plan.build import build
-
     # A socket for the terminal is given at create, a state directory is not needed for a plan.
     options = CreateOptions(bundle=site.bundle, console_socket="/run/console")
     try:

@@ -13,6 +13,8 @@ import pytest
 
 from ociruntime import cli
 from ociruntime.commands import validate as command
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.explain.advice import ADVICE
 from ociruntime.explain.host import DOUBTFUL, IMPOSSIBLE
 from ociruntime.explain.inside import find_inside, find_program
@@ -58,7 +60,7 @@ def problems(bundle: Path, edit: Edit = lambda document: None, *, host: bool = T
     wrong = document()
     edit(wrong)
     (bundle / "config.json").write_text(json.dumps(wrong, indent=1))
-    return validate(str(bundle), host=host)
+    return validate(str(bundle), host=probe_host(Kernel()) if host else None)
 
 
 def bind(source: str, *options: str) -> dict[str, Any]:
