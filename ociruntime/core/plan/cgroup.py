@@ -37,8 +37,8 @@ def contribute(draft: Draft) -> None:
     """
     linux: Linux = draft.spec.get("linux") or {}
     resources: Resources = linux.get("resources") or {}
-    if draft.globals.cgroup_manager == "disabled":
-        # crun's word: the container stays in the caller's cgroup, whatever the resources say.
+    if draft.globals.cgroup_manager == "disabled" or _nobody_asks(draft, linux, resources):
+        # "disabled" is crun's word: the container stays in the caller's cgroup, whatever the resources say.
         draft.cgroup = {"driver": "disabled", "version": draft.host.cgroup, "paths": {}, "created": []}
         return
     if draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
@@ -59,6 +59,16 @@ def contribute(draft: Draft) -> None:
         draft.add(HOST, EnableControllers(root=draft.host.cgroup_mounts[""], path=paths[""]))
     _limits(draft, paths, resources)
     _join(draft, paths)
+
+
+def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
+    """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it."""
+    if not draft.host.euid or draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
+        return False
+    if linux.get("cgroupsPath") or any(resources.get(key) for key in resources):
+        return False
+    paths = choose_paths(draft.host, "", draft.id)
+    return not all(os.access(os.path.dirname(path), os.W_OK) for path in paths.values())
 
 
 def choose_paths(host: Host, wanted: str, container_id: str) -> dict[str, str]:

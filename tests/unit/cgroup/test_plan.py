@@ -158,3 +158,23 @@ def test_who_owns_the_cgroup(namespaces: list[Any], mount: dict[str, Any], owner
 def test_nobody_is_given_a_v1_cgroup() -> None:
     draft = drafted(V1, {"namespaces": CGROUPNS}, mounts=[MOUNT], process=PROCESS)
     assert not [step for step in draft.stages[HOST] if isinstance(step, GiveCgroup)]
+
+
+@pytest.mark.parametrize(
+    ("linux", "writable", "made"),
+    [
+        ({}, False, 0),  # nobody asks for a cgroup, and none can be had
+        ({"resources": {}}, False, 0),
+        ({}, True, 1),  # delegated
+        ({"cgroupsPath": "/x"}, False, 1),  # asked for, so it fails when it is made, and says why
+        ({"resources": {"pids": {"limit": 1}}}, False, 1),
+    ],
+)
+def test_without_privilege_only_what_is_asked_for(
+    tmp_path: Path, linux: dict[str, Any], writable: bool, made: int
+) -> None:
+    mount = str(tmp_path if writable else tmp_path / "nowhere")
+    host = Host(euid=1000, cgroup="v2", cgroup_mounts={"": mount}, cgroup_self={"": "/shell.scope"})
+    draft = drafted(host, linux)
+    assert len([step for step in draft.stages[HOST] if isinstance(step, MakeCgroup)]) == made
+    assert draft.cgroup["driver"] == ("cgroupfs" if made else "disabled")
