@@ -19,12 +19,13 @@ STUB = """
     import sys
 
     def main(argv):
-        import _json, _socket, fcntl, json, os, re, resource, select
+        import _json, _socket, fcntl, gc, json, os, re, resource, select
         report = {
             "argv": argv,
             "path": sys.path,
             "environ": {name.decode(): value.decode() for name, value in os.environb.items()},
             "fds": {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in range(100) if is_open(fd)},
+            "collects": gc.isenabled(),
             "isolated": sys.flags.isolated, "no_site": sys.flags.no_site, "utf8": sys.flags.utf8_mode,
             "filesystem": [sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()],
             "json": json.__file__,
@@ -82,6 +83,7 @@ def test_arguments_arrive_byte_for_byte(run: Run) -> None:
 def test_interpreter_is_isolated_and_without_site(run: Run, launcher: Path) -> None:
     report = run()
     assert (report["isolated"], report["no_site"], report["utf8"]) == (1, 1, 1)
+    assert not report["collects"]
     assert report["filesystem"] == ["utf-8", "surrogateescape"]
     assert Path(report["path"][-1]).samefile(launcher.parents[1] / LIBRARY / "site-packages")
     assert len([entry for entry in report["path"] if "-packages" in entry]) == 1
