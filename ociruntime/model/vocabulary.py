@@ -95,7 +95,7 @@ UInt64 = Annotated[int, Range(0, 2**64 - 1)]
 ID = Annotated[
     int, Range(0, 2**32 - 2), Tighter("4294967295 is (uid_t)-1, which setuid(2) and chown(2) read as: leave it")
 ]
-FileMode = Annotated[int, Range(0, 0o777)]
+FileMode = Annotated[UInt32, Laxer("engines send st_mode as they found it: type, set-user-ID and sticky bits included")]
 
 Strings = list[str]
 StringMap = Annotated[dict[str, str], Tighter("a name is not empty and has no NUL")]

@@ -38,6 +38,9 @@ RUNTIME_ROOTS = (
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME") or Path(__file__).parents[2] / ".venv/bin/ociruntime").absolute()
 """The binary under test."""
 
+ENGINES_OWN = ("/exec/netns/default", "/podman/storage/overlay")
+"""Mounts that Docker and podman keep for themselves, from the first container on."""
+
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 Value = TypeVar("Value")
@@ -61,10 +64,12 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
+    cwd: Path | None = None,
 ) -> Done:
     """Run a command to its end."""
     done = subprocess.run(
         argv,
+        cwd=cwd,
         env={**os.environ, **(env or {})},
         input=stdin or "",
         capture_output=True,
@@ -202,8 +207,8 @@ def daemon(
 
 def _mounts() -> set[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    # Docker keeps a handle on its own network namespace, from the first container that shares it.
-    return {f"mount {line.split()[4]}" for line in lines if OURS.search(line) and "/netns/default " not in line}
+    points = {line.split()[4] for line in lines if OURS.search(line)}
+    return {f"mount {point}" for point in points if not point.endswith(ENGINES_OWN)}
 
 
 def _cgroups() -> set[str]:

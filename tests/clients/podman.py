@@ -20,6 +20,7 @@ cgroup_manager = "{manager}"
 events_logger = "file"
 tmp_dir = "{folder}/podman/tmp"
 runtime_supports_json = ["crun", "runc", "ociruntime"]
+runtime_supports_nocgroups = ["crun", "ociruntime"]
 [engine.runtimes]
 ociruntime = ["{runtime}"]
 [network]
@@ -64,7 +65,8 @@ class Podman:
         line = [*self._line, *args]
         if descriptor:
             line = ["sh", "-c", 'exec "$@" 3< "$0"', descriptor, *line]
-        return host.run(line, env=self._environment, stdin=stdin)
+        # conmon leaves a file `oom` where it was started, if the container ran out of memory.
+        return host.run(line, env=self._environment, stdin=stdin, cwd=self.home.folder)
 
     def ok(self, *args: str | Path, stdin: str | None = None) -> str:
         """Run a command that must succeed; its output."""

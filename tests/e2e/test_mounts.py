@@ -113,6 +113,18 @@ def test_tmpcopyup(box: Box) -> None:
     assert not (box.rootfs / "data/sub/new").exists()
 
 
+@pytest.mark.parametrize("options", [[], ["tmpcopyup"], ["mode=711"], ["mode=711", "tmpcopyup"]], ids=" ".join)
+def test_a_tmpfs_has_the_mode_of_what_it_covers_unless_told(box: Box, options: list[str]) -> None:
+    (box.rootfs / "data").mkdir(mode=0o750)
+    box.mount("/data", "tmpfs", "tmpfs", *options)
+    assert box.run("stat -c %a /data").out == ("711\n" if "mode=711" in options else "750\n")
+
+
+def test_a_tmpfs_on_nothing_is_for_everybody(box: Box) -> None:
+    box.mount("/new", "tmpfs", "tmpfs")
+    assert box.run("stat -c %a /new").out == "1777\n"
+
+
 def test_remount_changes_what_is_there(box: Box) -> None:
     (box.place / "volume").mkdir()
     box.mount("/mnt", box.place / "volume", "bind", "bind")

@@ -72,14 +72,13 @@ _INTEGER_22: Node = (INTEGER, 0, 999999999)
 TIMEOFFSET: Node = (OBJECT, (), {"secs": _INTEGER_21, "nanosecs": _INTEGER_22})
 TIMEOFFSETS: Node = (OBJECT, (), {"monotonic": TIMEOFFSET, "boottime": TIMEOFFSET})
 _CHOICE_23: Node = (CHOICE, ("c", "b", "u", "p"))
-_INTEGER_24: Node = (INTEGER, 0, 511)
 DEVICE: Node = (OBJECT, ("type", "path",), {"type": _CHOICE_23, "path": _FORMAT_14, "major": _INTEGER_21, "minor":
-    _INTEGER_21, "fileMode": _INTEGER_24, "uid": _INTEGER_4, "gid": _INTEGER_4})
+    _INTEGER_21, "fileMode": _INTEGER_1, "uid": _INTEGER_4, "gid": _INTEGER_4})
 NETDEVICE: Node = (OBJECT, (), {"name": _TEXT})
-_CHOICE_25: Node = (CHOICE, ("", "a", "b", "c"))
-_FORMAT_26: Node = (FORMAT, "device-access")
-DEVICERULE: Node = (OBJECT, ("allow",), {"allow": _BOOLEAN, "type": _CHOICE_25, "major": _INTEGER_21, "minor":
-    _INTEGER_21, "access": _FORMAT_26})
+_CHOICE_24: Node = (CHOICE, ("", "a", "b", "c"))
+_FORMAT_25: Node = (FORMAT, "device-access")
+DEVICERULE: Node = (OBJECT, ("allow",), {"allow": _BOOLEAN, "type": _CHOICE_24, "major": _INTEGER_21, "minor":
+    _INTEGER_21, "access": _FORMAT_25})
 MEMORY: Node = (OBJECT, (), {"limit": _INTEGER_21, "reservation": _INTEGER_21, "swap": _INTEGER_21, "kernel":
     _INTEGER_21, "kernelTCP": _INTEGER_21, "swappiness": _INTEGER_3, "disableOOMKiller": _BOOLEAN, "useHierarchy":
     _BOOLEAN, "checkBeforeUpdate": _BOOLEAN})
@@ -87,74 +86,74 @@ CPU: Node = (OBJECT, (), {"shares": _INTEGER_3, "quota": _INTEGER_21, "burst": _
     "realtimeRuntime": _INTEGER_21, "realtimePeriod": _INTEGER_3, "cpus": _TEXT, "mems": _TEXT, "idle":
     _INTEGER_21})
 PIDS: Node = (OBJECT, ("limit",), {"limit": _INTEGER_21})
-_INTEGER_27: Node = (INTEGER, 0, 65535)
+_INTEGER_26: Node = (INTEGER, 0, 65535)
 WEIGHTDEVICE: Node = (OBJECT, ("major", "minor",), {"major": _INTEGER_21, "minor": _INTEGER_21, "weight":
-    _INTEGER_27, "leafWeight": _INTEGER_27})
+    _INTEGER_26, "leafWeight": _INTEGER_26})
 THROTTLEDEVICE: Node = (OBJECT, ("major", "minor", "rate",), {"major": _INTEGER_21, "minor": _INTEGER_21, "rate":
     _INTEGER_3})
-_LIST_28: Node = (LIST, WEIGHTDEVICE, 0)
-_LIST_29: Node = (LIST, THROTTLEDEVICE, 0)
-BLOCKIO: Node = (OBJECT, (), {"weight": _INTEGER_27, "leafWeight": _INTEGER_27, "weightDevice": _LIST_28,
-    "throttleReadBpsDevice": _LIST_29, "throttleWriteBpsDevice": _LIST_29, "throttleReadIOPSDevice": _LIST_29,
-    "throttleWriteIOPSDevice": _LIST_29})
-_FORMAT_30: Node = (FORMAT, "page-size")
-HUGEPAGELIMIT: Node = (OBJECT, ("pageSize", "limit",), {"pageSize": _FORMAT_30, "limit": _INTEGER_3})
+_LIST_27: Node = (LIST, WEIGHTDEVICE, 0)
+_LIST_28: Node = (LIST, THROTTLEDEVICE, 0)
+BLOCKIO: Node = (OBJECT, (), {"weight": _INTEGER_26, "leafWeight": _INTEGER_26, "weightDevice": _LIST_27,
+    "throttleReadBpsDevice": _LIST_28, "throttleWriteBpsDevice": _LIST_28, "throttleReadIOPSDevice": _LIST_28,
+    "throttleWriteIOPSDevice": _LIST_28})
+_FORMAT_29: Node = (FORMAT, "page-size")
+HUGEPAGELIMIT: Node = (OBJECT, ("pageSize", "limit",), {"pageSize": _FORMAT_29, "limit": _INTEGER_3})
 INTERFACEPRIORITY: Node = (OBJECT, ("name", "priority",), {"name": _TEXT, "priority": _INTEGER_1})
-_LIST_31: Node = (LIST, INTERFACEPRIORITY, 0)
-NETWORK: Node = (OBJECT, (), {"classID": _INTEGER_1, "priorities": _LIST_31})
+_LIST_30: Node = (LIST, INTERFACEPRIORITY, 0)
+NETWORK: Node = (OBJECT, (), {"classID": _INTEGER_1, "priorities": _LIST_30})
 RDMA: Node = (OBJECT, (), {"hcaHandles": _INTEGER_1, "hcaObjects": _INTEGER_1})
-_LIST_32: Node = (LIST, DEVICERULE, 0)
-_LIST_33: Node = (LIST, HUGEPAGELIMIT, 0)
-_MAP_34: Node = (MAP, RDMA)
-_MAP_35: Node = (MAP, _TEXT)
-RESOURCES: Node = (OBJECT, (), {"devices": _LIST_32, "memory": MEMORY, "cpu": CPU, "pids": PIDS, "blockIO": BLOCKIO,
-    "hugepageLimits": _LIST_33, "network": NETWORK, "rdma": _MAP_34, "unified": _MAP_35})
-_CHOICE_36: Node = (CHOICE, ("SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
+_LIST_31: Node = (LIST, DEVICERULE, 0)
+_LIST_32: Node = (LIST, HUGEPAGELIMIT, 0)
+_MAP_33: Node = (MAP, RDMA)
+_MAP_34: Node = (MAP, _TEXT)
+RESOURCES: Node = (OBJECT, (), {"devices": _LIST_31, "memory": MEMORY, "cpu": CPU, "pids": PIDS, "blockIO": BLOCKIO,
+    "hugepageLimits": _LIST_32, "network": NETWORK, "rdma": _MAP_33, "unified": _MAP_34})
+_CHOICE_35: Node = (CHOICE, ("SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
     "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"))
 SYSCALLARG: Node = (OBJECT, ("index", "value", "op",), {"index": _INTEGER_1, "value": _INTEGER_3, "valueTwo":
-    _INTEGER_3, "op": _CHOICE_36})
-_TEXTS_37: Node = (TEXTS, 1)
-_CHOICE_38: Node = (CHOICE, ("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
+    _INTEGER_3, "op": _CHOICE_35})
+_TEXTS_36: Node = (TEXTS, 1)
+_CHOICE_37: Node = (CHOICE, ("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"))
-_LIST_39: Node = (LIST, SYSCALLARG, 0)
-SYSCALL: Node = (OBJECT, ("names", "action",), {"names": _TEXTS_37, "action": _CHOICE_38, "errnoRet": _INTEGER_1,
-    "args": _LIST_39})
-_CHOICE_40: Node = (CHOICE, ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64",
+_LIST_38: Node = (LIST, SYSCALLARG, 0)
+SYSCALL: Node = (OBJECT, ("names", "action",), {"names": _TEXTS_36, "action": _CHOICE_37, "errnoRet": _INTEGER_1,
+    "args": _LIST_38})
+_CHOICE_39: Node = (CHOICE, ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64",
     "SCMP_ARCH_ARM", "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64",
     "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC",
     "SCMP_ARCH_PARISC64", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64",
     "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB"))
-_LIST_41: Node = (LIST, _CHOICE_40, 0)
-_CHOICE_42: Node = (CHOICE, ("SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
+_LIST_40: Node = (LIST, _CHOICE_39, 0)
+_CHOICE_41: Node = (CHOICE, ("SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"))
-_LIST_43: Node = (LIST, _CHOICE_42, 0)
-_LIST_44: Node = (LIST, SYSCALL, 0)
-SECCOMP: Node = (OBJECT, ("defaultAction",), {"defaultAction": _CHOICE_38, "defaultErrnoRet": _INTEGER_1,
-    "architectures": _LIST_41, "flags": _LIST_43, "listenerPath": _TEXT, "listenerMetadata": _TEXT, "syscalls":
-    _LIST_44})
-_FORMAT_45: Node = (FORMAT, "bandwidth-schema")
+_LIST_42: Node = (LIST, _CHOICE_41, 0)
+_LIST_43: Node = (LIST, SYSCALL, 0)
+SECCOMP: Node = (OBJECT, ("defaultAction",), {"defaultAction": _CHOICE_37, "defaultErrnoRet": _INTEGER_1,
+    "architectures": _LIST_40, "flags": _LIST_42, "listenerPath": _TEXT, "listenerMetadata": _TEXT, "syscalls":
+    _LIST_43})
+_FORMAT_44: Node = (FORMAT, "bandwidth-schema")
 INTELRDT: Node = (OBJECT, (), {"closID": _TEXT, "schemata": _TEXTS, "l3CacheSchema": _TEXT, "memBwSchema":
-    _FORMAT_45, "enableMonitoring": _BOOLEAN})
-_CHOICE_46: Node = (CHOICE, ("MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
+    _FORMAT_44, "enableMonitoring": _BOOLEAN})
+_CHOICE_45: Node = (CHOICE, ("MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
     "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL"))
-_CHOICE_47: Node = (CHOICE, ("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"))
-_LIST_48: Node = (LIST, _CHOICE_47, 0)
-MEMORYPOLICY: Node = (OBJECT, ("mode",), {"mode": _CHOICE_46, "nodes": _TEXT, "flags": _LIST_48})
-_CHOICE_49: Node = (CHOICE, ("LINUX", "LINUX32"))
-PERSONALITY: Node = (OBJECT, ("domain",), {"domain": _CHOICE_49, "flags": _TEXTS})
-_LIST_50: Node = (LIST, NAMESPACE, 0)
-_LIST_51: Node = (LIST, DEVICE, 0)
-_MAP_52: Node = (MAP, NETDEVICE)
-_CHOICE_53: Node = (CHOICE, ("", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable",
+_CHOICE_46: Node = (CHOICE, ("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"))
+_LIST_47: Node = (LIST, _CHOICE_46, 0)
+MEMORYPOLICY: Node = (OBJECT, ("mode",), {"mode": _CHOICE_45, "nodes": _TEXT, "flags": _LIST_47})
+_CHOICE_48: Node = (CHOICE, ("LINUX", "LINUX32"))
+PERSONALITY: Node = (OBJECT, ("domain",), {"domain": _CHOICE_48, "flags": _TEXTS})
+_LIST_49: Node = (LIST, NAMESPACE, 0)
+_LIST_50: Node = (LIST, DEVICE, 0)
+_MAP_51: Node = (MAP, NETDEVICE)
+_CHOICE_52: Node = (CHOICE, ("", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable",
     "runbindable"))
-_LIST_54: Node = (LIST, _FORMAT_14, 0)
-LINUX: Node = (OBJECT, (), {"namespaces": _LIST_50, "uidMappings": _LIST_2, "gidMappings": _LIST_2, "timeOffsets":
-    TIMEOFFSETS, "devices": _LIST_51, "netDevices": _MAP_52, "cgroupsPath": _TEXT, "resources": RESOURCES,
-    "rootfsPropagation": _CHOICE_53, "seccomp": SECCOMP, "sysctl": _MAP_35, "maskedPaths": _LIST_54,
-    "readonlyPaths": _LIST_54, "mountLabel": _TEXT, "intelRdt": INTELRDT, "memoryPolicy": MEMORYPOLICY,
+_LIST_53: Node = (LIST, _FORMAT_14, 0)
+LINUX: Node = (OBJECT, (), {"namespaces": _LIST_49, "uidMappings": _LIST_2, "gidMappings": _LIST_2, "timeOffsets":
+    TIMEOFFSETS, "devices": _LIST_50, "netDevices": _MAP_51, "cgroupsPath": _TEXT, "resources": RESOURCES,
+    "rootfsPropagation": _CHOICE_52, "seccomp": SECCOMP, "sysctl": _MAP_34, "maskedPaths": _LIST_53,
+    "readonlyPaths": _LIST_53, "mountLabel": _TEXT, "intelRdt": INTELRDT, "memoryPolicy": MEMORYPOLICY,
     "personality": PERSONALITY})
-_FORMAT_55: Node = (FORMAT, "semver")
-_LIST_56: Node = (LIST, MOUNT, 0)
-SPEC: Node = (OBJECT, ("ociVersion",), {"ociVersion": _FORMAT_55, "root": ROOT, "mounts": _LIST_56, "process":
-    PROCESS, "hostname": _TEXT, "domainname": _TEXT, "hooks": HOOKS, "annotations": _MAP_35, "linux": LINUX,
+_FORMAT_54: Node = (FORMAT, "semver")
+_LIST_55: Node = (LIST, MOUNT, 0)
+SPEC: Node = (OBJECT, ("ociVersion",), {"ociVersion": _FORMAT_54, "root": ROOT, "mounts": _LIST_55, "process":
+    PROCESS, "hostname": _TEXT, "domainname": _TEXT, "hooks": HOOKS, "annotations": _MAP_34, "linux": LINUX,
     "solaris": _FREE, "windows": _FREE, "vm": _FREE, "zos": _FREE, "freebsd": _FREE})

@@ -26,7 +26,7 @@ class MountUnified(MountFilesystem):
     fallback: str = ""
     fallback_attr: int = 0
 
-    def make(self, kernel: Kernel) -> int:
+    def make(self, kernel: Kernel, mode: str = "") -> int:
         try:
             return super().make(kernel)
         except (OSError, StepError) as error:

@@ -18,6 +18,11 @@ def copy_tree(kernel: Kernel, source: int, target: int) -> None:
     info = kernel.fstat(source)
     os.fchown(target, info.st_uid, info.st_gid)
     kernel.fchmod(target, stat.S_IMODE(info.st_mode))
+    copy_content(kernel, source, target)
+
+
+def copy_content(kernel: Kernel, source: int, target: int) -> None:
+    """Copy what is in a directory."""
     for name in kernel.listdir(source):
         _copy_entry(kernel, source, target, name)
 

@@ -97,8 +97,22 @@ class MountFilesystem(Attributes):
         return self.command(self.source or self.fstype, f"-t {self.fstype}" + (f" -o {options}" if options else ""))
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
+        mode = self.inherited_mode(kernel, scene)
         target = self.open_target(kernel, scene)
-        self.attach(kernel, scene, self.make(kernel), target)
+        self.attach(kernel, scene, self.make(kernel, mode), target)
+
+    def inherited_mode(self, kernel: Kernel, scene: Scene) -> str:
+        """A tmpfs takes the mode of the directory that it covers unless told otherwise (as with runc and crun)."""
+        if self.fstype != "tmpfs" or any(option.startswith("mode=") for option in self.data):
+            return ""
+        try:
+            covered = open_in_root(kernel, scene.rootfs, self.destination)
+        except OSError:
+            return ""  # nothing is there yet, or nothing to mount on, which is for open_target to say
+        try:
+            return f"{kernel.fstat(covered).st_mode & 0o7777:o}"
+        finally:
+            kernel.close(covered)
 
     def open_target(self, kernel: Kernel, scene: Scene) -> int:
         try:
@@ -113,10 +127,12 @@ class MountFilesystem(Attributes):
                 ) from None
             raise
 
-    def make(self, kernel: Kernel) -> int:
+    def make(self, kernel: Kernel, mode: str = "") -> int:
         """The detached mount with its attributes."""
         context = kernel.fsopen(self.fstype)
         try:
+            if mode:
+                kernel.fsconfig_string(context, "mode", mode)
             self._configure(kernel, context)
             tree = kernel.fsmount(context, self.attr_set)
         except OSError as error:
@@ -155,14 +171,16 @@ class MountTmpfsCopy(MountFilesystem):
         return f"{super().describe()}; cp -a <what was there> rootfs{self.destination}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        from ociruntime.core.steps.copyup import copy_tree
+        from ociruntime.core.steps.copyup import copy_content, copy_tree
 
+        mode = self.inherited_mode(kernel, scene)
         target = self.open_target(kernel, scene)
         below = kernel.openat2(target, ".", os.O_RDONLY | os.O_DIRECTORY, resolve=0)
-        self.attach(kernel, scene, self.make(kernel), target)
+        self.attach(kernel, scene, self.make(kernel, mode), target)
         above = open_in_root(kernel, scene.rootfs, self.destination, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            copy_tree(kernel, below, above)
+            told = any(option.startswith(("mode=", "uid=", "gid=")) for option in self.data)
+            (copy_content if told else copy_tree)(kernel, below, above)
         finally:
             kernel.close(below)
             kernel.close(above)
