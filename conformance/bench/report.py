@@ -57,18 +57,18 @@ def _cell(result: Result, bundle: str, operation: str, runtime: str) -> str:
     if not sample:
         return "[dim]-[/dim]"
     summary = Summary.of(sample)
-    cell = f"{summary.median:.1f} [dim]{summary.low:.1f}–{summary.high:.1f}[/dim]"
+    cell = f"{summary.median:.1f} [dim]{summary.low:.1f}-{summary.high:.1f}[/dim]"
     other = result.samples.get((bundle, operation, result.runtimes[0]))
     if other and runtime != result.runtimes[0]:
         found = ratio(sample, other, seed=result.plan.seed)
         colour = "green" if found.high < 1 else "red" if found.low > 1 else "yellow"
-        cell += f" [{colour}]×{found.value:.2f}[/] [dim]{found.low:.2f}–{found.high:.2f}[/dim]"
+        cell += f" [{colour}]x{found.value:.2f}[/] [dim]{found.low:.2f}-{found.high:.2f}[/dim]"
     return cell
 
 
 def print_table(result: Result, console: Console) -> None:
     """Medians in ms with their quartiles; ratios to the first runtime with a 95 % interval."""
-    heading = f"ms: median p25–p75, ratio to {result.runtimes[0]} with its 95 % interval, {result.plan.rounds} rounds"
+    heading = f"ms: median p25-p75, ratio to {result.runtimes[0]} with its 95 % interval, {result.plan.rounds} rounds"
     table = Table(title=heading, title_justify="left", pad_edge=False)
     table.add_column("bundle")
     table.add_column("operation")
