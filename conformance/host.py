@@ -73,13 +73,21 @@ def make_group(name: str) -> None:
 
 
 def groups_under(name: str) -> list[Path]:
-    """Every cgroup below ``name``, in any hierarchy, deepest first."""
+    """Every cgroup below ``name``, and every one two levels deep named after it, in any hierarchy, deepest first."""
     found: list[Path] = []
     for root in Hierarchies.read().all_roots():
-        for path, _, _ in os.walk(root / name, topdown=False):
-            if path != str(root / name):
-                found.append(Path(path))
-    return found
+        tops = [root / name, *(path for path in _two_levels(root) if f"{name}-" in path.name)]
+        for top in tops:
+            # os.walk ignores what others remove under its feet
+            found += [Path(path) for path, _, _ in os.walk(top, topdown=False) if path != str(root / name)]
+    return list(dict.fromkeys(found))
+
+
+def _two_levels(root: Path) -> Iterator[Path]:
+    for path, names, _ in os.walk(root):
+        yield from (Path(path, one) for one in names)
+        if path != str(root):
+            names.clear()
 
 
 def remove_group(name: str) -> None:

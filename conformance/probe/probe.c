@@ -444,6 +444,7 @@ static void do_stat(char *path, int follow) {
     struct statfs fs;
     if (!statfs(path, &fs)) {
         unsigned_number("fs", (unsigned long)fs.f_type);
+        number("blocks", (long long)fs.f_blocks * (long long)fs.f_bsize / 4096);
         unsigned_number("fs_flags", (unsigned long)fs.f_flags);
     }
 }
