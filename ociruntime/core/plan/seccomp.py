@@ -114,6 +114,7 @@ def _hand_over(origin: str) -> Iterator[LastCall]:
     `start` takes it with pidfd_getfd(2), sends it to listenerPath, and answers with one byte. So a program
     never runs before its listener listens.
     """
-    yield LastCall(name="write", args=(ReportFd(), AddressOfResult(call="seccomp"), 8), origin=origin)
+    shown = "# hand the listener of the filter over"
+    yield LastCall(name="write", args=(ReportFd(), AddressOfResult(call="seccomp"), 8), shown=shown, origin=origin)
     yield LastCall(name="read", args=(ReportFd(), bytes(8), 1), origin=origin, nonzero=True)
     yield LastCall(name="close", args=(ResultOf(call="seccomp"),), origin=origin)
