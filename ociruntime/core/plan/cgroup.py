@@ -60,7 +60,7 @@ def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
     """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it."""
     if not draft.host.euid or draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
         return False
-    if linux.get("cgroupsPath") or any(resources.get(key) for key in resources):
+    if linux.get("cgroupsPath") or any(resources.get(key) for key in resources if key != "devices"):
         return False
     paths = choose_paths(draft.host, "", draft.id)
     return not all(os.access(os.path.dirname(path), os.W_OK) for path in paths.values())
@@ -122,8 +122,8 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
                 code="cgroup-none", origin=POINTER, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
             )  # fmt: skip
         return
-    if resources.get("devices") and not draft.host.in_userns:
-        # In a user namespace nobody may set them, and devices that could be opened cannot be made.
+    if resources.get("devices") and not draft.host.in_userns and not draft.host.euid:
+        # Only the host's root may set them; nobody else can make a device that could be opened.
         _devices(draft, paths, resources["devices"])
     for step in resource_writes(draft.host.cgroup, paths, resources):
         draft.add(LIMITS if step.late else HOST, step)
