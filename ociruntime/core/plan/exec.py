@@ -29,7 +29,7 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
     if linux.get("seccomp"):
         from ociruntime.core.plan.seccomp import plan_filter
 
-        step, filter_call, after = plan_filter(linux["seccomp"], os.geteuid() != 0)
+        step, filter_call, after = plan_filter(linux["seccomp"])
         stages[OPEN].append(step)
     _, told = socket_activation(os.environ, os.getpid())
     around = Surroundings(

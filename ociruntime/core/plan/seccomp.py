@@ -34,18 +34,18 @@ def contribute(draft: Draft, seccomp: Mapping[str, Any] | None) -> tuple[LastCal
     """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
     if not seccomp:
         return None, ()
-    step, call, after = plan_filter(seccomp, draft.host.in_userns or draft.host.euid != 0)
+    step, call, after = plan_filter(seccomp)
     draft.add(OPEN, step)
     return call, after
 
 
 def plan_filter(
-    seccomp: Mapping[str, Any], rootless: bool, origin: str = "/linux/seccomp"
+    seccomp: Mapping[str, Any], origin: str = "/linux/seccomp"
 ) -> tuple[PrepareFilter, LastCall, tuple[LastCall, ...]]:
     """Same, for `exec` too, where there is no draft."""
     listener = uses_notify(seccomp, origin)
     flags = filter_flags(seccomp, listener, origin)
-    step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags, rootless=rootless)
+    step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags)
     count = sum(len(rule.get("names") or ()) for rule in seccomp.get("syscalls") or ())
     call = LastCall(
         name="seccomp",
