@@ -129,6 +129,10 @@ class Entry:
 
             send(console, master)
             master = -1
+        elif master >= 0:
+            from ociruntime.core.lifecycle.foreground import copy_size
+
+            copy_size(kernel, master)  # before the program can ask
         ends.say(wire.GO)
         ends.expect()
         kernel.close(scene.handles.pop("wait"))

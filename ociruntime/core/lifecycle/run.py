@@ -25,6 +25,8 @@ def run(container_id: str, options: CreateOptions, g: Globals) -> int:
             kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
         signals = foreground.block_signals()
     created = bring_up(kernel, container_id, options, g, listen=False)
+    if created.master >= 0 and not options.detach:
+        foreground.copy_size(kernel, created.master)  # before the program can ask
     _begin(kernel, created)
     if options.detach:
         return 0
