@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.commands.descriptors import require_descriptors
 from ociruntime.core.options import CreateOptions
 
 SUMMARY = "create a container"
@@ -83,6 +84,7 @@ def create_options(args: Arguments, *, detach: bool) -> CreateOptions:
 
 def run(args: Arguments) -> int:
     name = container_id(args.operands[0])
+    require_descriptors(args)
     from ociruntime.core.lifecycle.create import create
 
     create(name, create_options(args, detach=True), args.g)

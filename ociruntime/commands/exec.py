@@ -8,6 +8,7 @@ follows the id belongs to the command. The exit status is the command's, 255 for
 from __future__ import annotations
 
 from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.commands.descriptors import require_descriptors
 from ociruntime.core.errors import UsageError
 from ociruntime.core.options import ExecOptions
 
@@ -151,6 +152,7 @@ def container_process(name: str, args: Arguments) -> dict[str, Any]:
 
 def run(args: Arguments) -> int:
     name = container_id(args.operands[0])
+    require_descriptors(args)
     if args.given("--process"):
         process = read_process(args.text("--process"))
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ociruntime.cli import Arguments, Option, container_id
 from ociruntime.commands.create import OPTIONS as CREATE_OPTIONS
 from ociruntime.commands.create import create_options
+from ociruntime.commands.descriptors import require_descriptors
 
 SUMMARY = "create and start a container"
 USAGE = "[options] ID"
@@ -23,6 +24,7 @@ OPTIONS = (
 
 def run(args: Arguments) -> int:
     name = container_id(args.operands[0])
+    require_descriptors(args)
     from ociruntime.core.lifecycle.run import run as run_container
 
     return run_container(name, create_options(args, detach=args.flag("--detach")), args.g)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from ociruntime.core.errors import Failure, StepError
+from ociruntime.core.log import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +23,23 @@ def act(kernel: Kernel, scene: Scene, steps: Sequence[Step], done: list[Step] | 
         if done is not None:
             done.append(step)
         try:
-            step.apply(kernel, scene)
+            if LOG.debugging:
+                _apply_aloud(kernel, scene, step)
+            else:
+                step.apply(kernel, scene)
         except Failure as failure:
             failure.origin = failure.origin or step.origin
             raise
         except OSError as error:
             raise refused(step, error) from None
+
+
+def _apply_aloud(kernel: Kernel, scene: Scene, step: Step) -> None:
+    """--debug: each step as it is taken, and what it took."""
+    begin = time.monotonic_ns()
+    step.apply(kernel, scene)
+    took = (time.monotonic_ns() - begin) // 1000
+    LOG.debug(step.describe(), origin=step.origin, microseconds=took)
 
 
 def refused(step: Step, error: OSError) -> StepError:

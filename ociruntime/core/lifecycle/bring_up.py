@@ -14,7 +14,6 @@ from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
-from ociruntime.core.log import tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.spec.load import load_config
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.console import PidfdReceiver
     from ociruntime.core.options import CreateOptions, Globals
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.spec.types import Spec
 
 PARENT_HOOKS = ("prestart", "createRuntime")
 LATER_HOOKS = ("poststart", "poststop")
-LISTENER = ("listenerPath", "listenerMetadata")  # what `start` must know of linux.seccomp
 
 
 class Created:
@@ -49,7 +48,6 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     spec, raw = load_config(options.config or f"{options.bundle}/config.json")
     check_terminal(spec, options)
     plan = build(spec, container_id, options, g, probe_host(kernel))
-    tell(plan.warnings, plan.remarks)
     container = reserve(kernel, container_id, g)
     launch = Launch(kernel, plan, container, new_document(spec, plan, options))
     try:
@@ -57,6 +55,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         container.save(launch.document)
         launch.prepare(options.preserve_fds + socket_activation(os.environ, os.getpid())[0], listen=listen)
         console = _connect_console(options)
+        watcher = connect_watcher(options.pidfd_socket)
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
         launch.clone(child_hooks)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
@@ -66,6 +65,8 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
             send_console(console, master)
             master = -1
         launch.park()
+        if watcher:
+            watcher.tell(launch.scene.pid, b"standard")
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, launch.scene.pid)
     except BaseException:
@@ -78,7 +79,6 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
     """state.json before the first effect: enough for `delete` to clean up whatever a killed create leaves."""
     now = time.time_ns()
     hooks = spec.get("hooks") or {}
-    seccomp: dict[str, Any] = dict((spec.get("linux") or {}).get("seccomp") or {})
     return {
         "ociVersion": spec["ociVersion"],
         "id": plan.id,
@@ -92,7 +92,6 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "cgroup": plan.cgroup,
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
         "last": [],
-        "listener": {key: seccomp[key] for key in LISTENER if key in seccomp},
         "program": "process" in spec,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }
@@ -155,6 +154,15 @@ def _connect_console(options: CreateOptions) -> Any:
     from ociruntime.core.launch.console import connect
 
     return connect(options.console_socket)
+
+
+def connect_watcher(path: str) -> PidfdReceiver | None:
+    """Whoever wants the pidfd, if anybody does."""
+    if not path:
+        return None
+    from ociruntime.core.launch.console import PidfdReceiver
+
+    return PidfdReceiver(path)
 
 
 def send_console(console: Any, master: int) -> None:
