@@ -33,7 +33,8 @@ def document(**more: Any) -> dict[str, Any]:
 
 
 def plan(wanted: dict[str, Any], **around: Any) -> ProcessPlan:
-    return plan_process(wanted, Surroundings(id="c", **around))
+    warnings: list[str] = []
+    return plan_process(wanted, Surroundings(id="c", **around), warnings.append)
 
 
 def calls(made: ProcessPlan) -> list[str]:

@@ -1,0 +1,200 @@
+"""What each option of create, run and exec does to a container (clients.md 1.2, 1.6 to 1.8)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.box import Box
+
+
+class Receiver:
+    """The caller's end of --console-socket or --pidfd-socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.server.bind(self.path)
+        self.server.listen(1)
+        self.server.settimeout(10)
+
+    def receive(self) -> tuple[bytes, int]:
+        """The one message: its payload, and its one descriptor."""
+        connection, _ = self.server.accept()
+        with connection:
+            connection.settimeout(10)
+            payload, descriptors, flags, _ = socket.recv_fds(connection, 1024, 4)
+            assert len(descriptors) == 1 and not flags & socket.MSG_CTRUNC
+            assert connection.recv(1) == b""  # nothing follows
+        return payload, descriptors[0]
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Any:
+    made = Receiver(tmp_path / "socket")
+    yield made
+    made.server.close()
+
+
+def read_line(master: int) -> str:
+    """What a program writes to its terminal, up to a line's end."""
+    text = b""
+    while not text.endswith(b"\n"):
+        text += os.read(master, 1)
+    return text.decode().strip()
+
+
+def pid_of(pidfd: int) -> int:
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines())
+    return int(fields["Pid"])
+
+
+def test_run_detach_console_socket(box: Box, receiver: Receiver) -> None:
+    box.process["terminal"] = True
+    assert box.run("echo here", options=("--detach", "--console-socket", receiver.path)).status == 0
+    _, master = receiver.receive()
+    assert read_line(master) == "here"
+    os.close(master)
+
+
+def test_create_pidfd_socket(box: Box, receiver: Receiver) -> None:
+    assert box.create("sleep", "1000", options=("--pidfd-socket", receiver.path)).status == 0
+    payload, pidfd = receiver.receive()
+    assert payload == b"standard"
+    assert pid_of(pidfd) == box.pid()
+    os.close(pidfd)
+
+
+def test_exec_pidfd_socket(box: Box, receiver: Receiver) -> None:
+    box.up()
+    assert box.exec("sleep", "1000", options=("--detach", "--pidfd-socket", receiver.path)).status == 0
+    payload, pidfd = receiver.receive()
+    assert payload == b"setns"
+    assert pid_of(pidfd) in json.loads(box.call("ps", "--format", "json", box.name).out)
+    os.close(pidfd)
+
+
+def test_pid_file_is_complete_when_it_appears(box: Box) -> None:
+    assert box.create("true", options=("--pid-file", "a-file")).status == 0
+    assert (box.bundle / "a-file").read_text() == str(box.pid())
+    assert sorted(path.name for path in box.bundle.iterdir()) == ["a-file", "config.json", "rootfs"]
+
+
+def test_pid_file_that_cannot_be_written(box: Box) -> None:
+    outcome = box.create("true", options=("--pid-file", "/nonexistent/pid"))
+    assert outcome.status == 1
+    assert "/nonexistent" in outcome.err and "no such file or directory" in outcome.err
+
+
+def test_no_pid_file_of_a_create_that_fails(box: Box) -> None:
+    assert box.create("/nope", "x", options=("--pid-file", "a-file")).status == 1
+    assert not (box.bundle / "a-file").exists()
+
+
+def test_bundle_by_relative_and_absolute_path(box: Box) -> None:
+    box.process["args"] = ["echo", "here"]
+    box.write()
+    for bundle in (str(box.bundle), "bundle", "./bundle/", "bundle/../bundle"):
+        outcome = box.call("run", "--bundle", bundle, box.name, cwd=box.place)
+        assert (outcome.status, outcome.out) == (0, "here\n"), outcome
+
+
+def test_config_from_another_file(box: Box) -> None:
+    box.process["args"] = ["echo", "other"]
+    box.write()
+    (box.bundle / "config.json").rename(box.place / "other.json")
+    outcome = box.call("run", "--bundle", str(box.bundle), "--config", "other.json", box.name, cwd=box.place)
+    assert (outcome.status, outcome.out) == (0, "other\n"), outcome
+
+
+def test_new_session_keyring(box: Box) -> None:
+    assert f"_ses.{box.name}" in box.run("cat /proc/keys").out
+    assert f"_ses.{box.name}" not in box.run("cat /proc/keys", options=("--no-new-keyring",)).out
+
+
+def test_preserve_fds_that_are_not_open(box: Box) -> None:
+    outcome = box.run("true", options=("--preserve-fds", "1"))
+    assert outcome.status == 1
+    assert "unable to stat preserved-fd" in outcome.err
+
+
+def test_signals_are_as_a_program_expects_them(box: Box) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ for itself, and run blocks what it forwards: nothing of it is inherited."""
+    box.up("sleep", "1000")
+    inside = [box.exec("cat", "/proc/self/status").lines, Path(f"/proc/{box.pid()}/status").read_text().splitlines()]
+    box.delete("--force")
+    inside.append(box.run("cat", "/proc/self/status").lines)
+    for lines in inside:
+        masks = dict(line.split(":\t") for line in lines)
+        assert int(masks["SigBlk"], 16) == 0
+        assert int(masks["SigIgn"], 16) & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
+
+
+def test_run_keep(box: Box) -> None:
+    assert box.run("true", options=("--keep",)).status == 0
+    assert box.state()["status"] == "stopped"
+    assert box.delete().status == 0
+
+
+def test_run_no_subreaper(box: Box) -> None:
+    assert box.run("exit 3", options=("--no-subreaper",)).status == 3
+
+
+def test_exec_in_a_paused_container(box: Box) -> None:
+    box.up("sleep", "1000")
+    assert box.call("pause", box.name).status == 0
+    refused = box.exec("true")
+    assert refused.status == 255 and "paused" in refused.err
+    # allowed, it waits with the others until somebody resumes
+    command = [box.runtime, "--root", str(box.root), "exec", "--ignore-paused", box.name, "sh", "-c", "exit 3"]
+    with subprocess.Popen(command) as waiting:
+        assert box.state()["status"] == "paused"
+        assert box.call("resume", box.name).status == 0
+        assert waiting.wait(timeout=10) == 3
+
+
+def test_exec_detached_leaves_its_process(box: Box) -> None:
+    box.up("sleep", "1000")
+    assert box.exec("sleep", "999", options=("--detach", "--pid-file", "exec.pid")).status == 0
+    pid = int((box.bundle / "exec.pid").read_text())
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x00999\x00"
+    assert stat.S_IMODE((box.bundle / "exec.pid").stat().st_mode) == 0o644
+
+
+def test_exec_preserve_fds(box: Box, tmp_path: Path) -> None:
+    box.up("sleep", "1000")
+    (tmp_path / "file").write_text("kept\n")
+    command = [box.runtime, "--root", str(box.root), "exec", "--preserve-fds", "1", box.name, "sh", "-c", "cat <&3"]
+    with (tmp_path / "file").open() as file:
+        result = subprocess.run(
+            ["bash", "-c", f'exec 3<&{file.fileno()}; exec "$@"', "sh", *command],
+            pass_fds=[file.fileno()],
+            capture_output=True,
+            text=True,
+        )
+    assert (result.returncode, result.stdout) == (0, "kept\n"), result
+
+
+def test_debug_records_each_step(box: Box) -> None:
+    box.process["args"] = ["true"]
+    box.write()
+    assert box.call("--debug", "run", box.name).status == 0
+    records = box.records()
+    assert {record["level"] for record in records} <= {"debug", "warning"}
+    assert any("mount -t proc" in record["msg"] for record in records)
+
+
+def test_no_record_without_a_failure(box: Box) -> None:
+    """podman reads the file as one JSON document."""
+    assert box.run("true").status == 0
+    assert box.records() == []
+    assert box.run("/nope", "x").status == 1
+    assert [record["level"] for record in box.records()] == ["error"]
