@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
 ENOENT = 2
+ENOTDIR = 20
 EEXIST = 17
 
 
@@ -83,11 +84,19 @@ def _step_down(kernel: Kernel, here: int, name: str, mode: int) -> int:
 
 
 def make_file_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755) -> int:
-    """An O_PATH descriptor of `path`, made as an empty file (with its directories) where nothing is there."""
+    """An O_PATH descriptor of `path`, made as an empty file (with its directories) where nothing is there.
+
+    Raises OSError, ENOTDIR for a directory as mount(2) does: move_mount(2) would only say EINVAL.
+    """
     try:
-        return open_in_root(kernel, root, path)
+        found = open_in_root(kernel, root, path)
     except FileNotFoundError:
         pass
+    else:
+        if not is_directory(kernel, found):
+            return found
+        kernel.close(found)
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), path)
     parts = parts_of(path)
     if not parts or parts[-1] == "..":
         raise IsADirectoryError(21, os.strerror(21), path)

@@ -20,7 +20,7 @@ cgroup_manager = "{manager}"
 events_logger = "file"
 tmp_dir = "{folder}/podman/tmp"
 runtime_supports_json = ["crun", "runc", "ociruntime"]
-runtime_supports_nocgroups = ["crun", "ociruntime"]
+runtime_supports_nocgroup = ["crun", "ociruntime"]
 [engine.runtimes]
 ociruntime = ["{runtime}"]
 [network]

@@ -163,15 +163,6 @@ def test_update_of_resources_by_a_second_container(box: Ctr) -> None:
     assert done.text == "0"
 
 
-def test_create_then_start(ctr: Ctr, same: Same, runtime: Path | None) -> None:
-    """Create and start as separate calls, as a shim makes them."""
-    binary = ["--runc-binary", str(runtime)] if runtime else []
-    ctr.ok("container", "create", *binary, "docker.io/library/clients:1", BOX, "limit", "nonsense")
-    done = ctr("task", "start", BOX)
-    assert done.status == 2, done
-    same(done.status)
-
-
 TYPED = 'trap : INT; while read -r line; do eval "$line"; done'
 
 
