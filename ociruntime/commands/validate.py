@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.cli import Arguments, Option
+from ociruntime.core.errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def text(problems: list[Problem], path: str) -> str:
         place = f"{path}:{problem.line}:{problem.column}" if problem.line else path
         origin = f" (config property {problem.origin})" if problem.origin else ""
         hint = f"; {problem.hint}" if problem.hint else ""
-        lines.append(f"{place}: {problem.severity}: {problem.what}{origin}{hint} [{problem.code}]\n")
+        lines.append(one_line(f"{place}: {problem.severity}: {problem.what}{origin}{hint} [{problem.code}]") + "\n")
     return "".join(lines)
 
 

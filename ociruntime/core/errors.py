@@ -50,7 +50,18 @@ class Failure(Exception):
             text += f" (config property {self.origin})"
         if self.hint:
             text += f"; {self.hint}"
-        return text.replace("\n", " ")
+        return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Text for a terminal: a line break is a space, and what else cannot be printed is escaped.
+
+    Sentences quote configurations and the output of hooks, which shall not move the cursor of their reader.
+    """
+    text = text.replace("\n", " ")
+    if text.isprintable():
+        return text
+    return "".join([letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text])
 
 
 class UsageError(Failure):

@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -37,6 +37,7 @@ _NAMESPACES = {
     "user": ("user", 0x10000000),
     "uts": ("uts", 0x04000000),
 }
+_HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 _SECCOMP = {
     "SCMP_ACT_LOG": "log",
     "SCMP_ACT_NOTIFY": "user_notif",
@@ -237,8 +238,9 @@ def seccomp(site: Site) -> Iterator[Finding]:
 
 def hook(site: Site) -> Iterator[Finding]:
     """A hook is an executable file; those of startContainer are looked for in the container."""
-    for name, hooks in site.spec.get("hooks", {}).items():
-        for index, item in enumerate(hooks if isinstance(hooks, list) else ()):
+    hooks: dict[str, Any] = dict(site.spec.get("hooks", {}))
+    for name in _HOOKS:
+        for index, item in enumerate(hooks.get(name, [])):
             path = item["path"]
             if name == "startContainer":
                 inside = find_inside(site.rootfs, path)

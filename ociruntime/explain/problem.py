@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ociruntime.core.errors import ConfigError
+from ociruntime.core.errors import ConfigError, one_line
 from ociruntime.explain.position import locate
 
 ERROR = "error"
@@ -21,9 +21,9 @@ class Problem:
     "Stable name, see core/spec/check.py."
     origin: str
     "JSON pointer of the property at fault."
-    what: str
+    what: str = attrs.field(converter=one_line)
     "The sentence."
-    hint: str = ""
+    hint: str = attrs.field(default="", converter=one_line)
     "What to do, or an empty string."
     severity: str = ERROR
     "ERROR or WARNING."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -21,6 +22,8 @@ from ociruntime.explain.inside import find_inside, find_program
 from ociruntime.explain.problem import ERROR, WARNING, Problem
 from ociruntime.explain.risks import RISKS
 from ociruntime.explain.validate import validate
+from ociruntime.model import Spec
+from tests.unit.spec.test_verdicts import all_variants
 
 pytestmark = [
     pytest.mark.root,
@@ -321,6 +324,19 @@ def test_json(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert (status, report["valid"]) == (1, False)
     (problem,) = report["problems"]
     assert problem["code"] == "config-rule-args" and problem["line"] > 1 and problem["severity"] == "error"
+
+
+def test_no_document_is_too_strange(bundle: Path) -> None:
+    """Rules, plans, advice and the rest meet every kind of value, and answer with problems only."""
+    host = probe_host(Kernel())
+    config = bundle / "config.json"
+    seen: set[str] = set()
+    for strange in itertools.islice(all_variants(Spec), None, None, 17):
+        config.write_text(json.dumps(strange))
+        for problem in validate(str(bundle), host=host):
+            assert problem.line == 1 and problem.column > 0 and "\n" not in problem.what + problem.hint
+            seen.add(problem.code)
+    assert len(seen) > 40
 
 
 def test_links_are_followed_within_the_root(tmp_path: Path) -> None:
