@@ -116,8 +116,8 @@ def test_config_from_another_file(box: Box) -> None:
 
 
 def test_new_session_keyring(box: Box) -> None:
-    assert f"_ses.{box.name}" in box.run("cat /proc/keys").out
     assert f"_ses.{box.name}" not in box.run("cat /proc/keys", options=("--no-new-keyring",)).out
+    assert f"_ses.{box.name}" in box.run("cat /proc/keys").out
 
 
 def test_preserve_fds_that_are_not_open(box: Box) -> None:
