@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ociruntime.cli import Arguments, Option, container_id
-from ociruntime.core.errors import UsageError
+from ociruntime.core.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,10 +105,10 @@ def resources_from_flags(args: Arguments) -> dict[str, Any]:
     return resources
 
 
-def rdt_from_flags(args: Arguments) -> dict[str, Any]:
-    """The options for Intel RDT as a linux.intelRdt object."""
-    places = {"--l3-cache-schema": "l3CacheSchema", "--mem-bw-schema": "memBwSchema"}
-    return {name: args.text(option) for option, name in places.items() if args.given(option)}
+def _refuse_rdt(args: Arguments) -> None:
+    for option in ("--l3-cache-schema", "--mem-bw-schema"):
+        if args.text(option):
+            raise HostError(f"{option}: Intel RDT is not supported by this build", code="rdt-unsupported")
 
 
 def read_resources(path: str) -> dict[str, Any]:
@@ -129,13 +129,11 @@ def run(args: Arguments) -> int:
     if args.given("--resources"):
         resources = read_resources(args.text("--resources"))
     else:
+        _refuse_rdt(args)
         resources = resources_from_flags(args)
         from ociruntime.core.spec.check import check_resources
 
         check_resources(resources, "the options of update")
-        rdt = rdt_from_flags(args)
-        if rdt:
-            resources["intelRdt"] = rdt
     from ociruntime.core.lifecycle.update import update
 
     update(name, resources, args.g)

@@ -270,10 +270,10 @@ class TestUpdate:
         with pytest.raises(UsageError, match="negative"):
             update.resources_from_flags(parsed("update", "--cpu-share", "-1", "id"))
 
-    def test_rdt(self) -> None:
-        assert update.rdt_from_flags(parsed("update", "--l3-cache-schema", "L3:0=f", "id")) == {
-            "l3CacheSchema": "L3:0=f"
-        }
+    @pytest.mark.parametrize("option", ["--l3-cache-schema", "--mem-bw-schema"])
+    def test_what_cannot_be_done_is_not_passed_over(self, option: str) -> None:
+        with pytest.raises(HostError, match=option):
+            update.run(parsed("update", option, "L3:0=f", "id"))
 
     def test_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "r.json"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 import ociruntime
 from ociruntime.commands.features import document
@@ -41,3 +42,20 @@ def test_capabilities_are_those_of_the_kernel() -> None:
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     names = document()["linux"]["capabilities"]
     assert len(names) == len(set(names)) == 41 and last <= 40  # CAP_CHECKPOINT_RESTORE is 40
+
+
+@pytest.mark.parametrize(
+    ("feature", "word"),
+    [
+        ("intelRdt", "intelRdt"),
+        ("netDevices", "netDevices"),
+        ("apparmor", "apparmorProfile"),
+        ("selinux", "selinuxLabel"),
+        ("seccomp", "seccomp"),
+    ],
+)
+def test_what_is_enabled_is_what_the_planners_read(feature: str, word: str) -> None:
+    """Whoever adds or drops a feature has to say so here too."""
+    plans = (Path(ociruntime.__file__).parent / "core/plan").glob("*.py")
+    planned = any(f'"{word}"' in path.read_text() for path in plans)
+    assert document()["linux"][feature]["enabled"] is planned
