@@ -14,9 +14,9 @@ LAY = """
 set -eu
 pid=$(sed -n 's/.*"pid": *\\([0-9][0-9]*\\).*/\\1/p')
 ip link add "$1" type veth peer name eth0 netns "$pid"
-ip address add "$2.1/30" dev "$1"
+ip address add "$2/30" dev "$1"
 ip link set "$1" up
-nsenter --target "$pid" --net ip address add "$2.2/30" dev eth0
+nsenter --target "$pid" --net ip address add "$3/30" dev eth0
 nsenter --target "$pid" --net ip link set eth0 up
 """
 
@@ -32,20 +32,28 @@ def interface(out: Path) -> str:
     return f"veth-{sha256(bytes(out)).hexdigest()[:8]}"
 
 
+def addresses(out: Path) -> tuple[str, str]:
+    """Of the host's end and of the container's: a network of two, from 10.231.0.0/16."""
+    third, fourth = sha256(bytes(out)).digest()[-2:]
+    return f"10.231.{third}.{fourth & ~3 | 1}", f"10.231.{third}.{fourth & ~3 | 2}"
+
+
 @sample("a veth pair by a hook: an address of its own, and the host within reach")
 def network(request: Request) -> Iterator[Container]:
     find("ip")
     find("nsenter")
-    subnet = f"10.231.{sha256(bytes(request.out)).digest()[-1]}"
+    here, there = addresses(request.out)
 
     def hook(script: str) -> list[object]:
         path = str(request.out / script)
         environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-        return [{"path": path, "args": [script, interface(request.out), subnet], "env": environment, "timeout": 10}]
+        return [
+            {"path": path, "args": [script, interface(request.out), here, there], "env": environment, "timeout": 10}
+        ]
 
     script = f"""
         ip -4 -o address show dev eth0 | awk '{{print $2, $4}}'
-        ping -c 1 -W 2 {subnet}.1 | sed -n 2p
+        ping -c 1 -W 2 {here} | sed -n 2p
     """
     config = {
         "hostname": "network",
