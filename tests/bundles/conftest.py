@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from bundles.build import Container, Request, build, catalogue
 from bundles.running import Plan, identity
 from bundles.samples.network import interface
+from tests.docs.console import cgroups
 
 DEADLINE = 60  # seconds for one command; only reached when something hangs
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME", ".venv/bin/ociruntime")).absolute()
@@ -171,7 +172,7 @@ def leftovers(box: Box) -> dict[str, Sequence[str]]:
     """What of a box is still on the host, by kind."""
     found = {
         "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(box.place) in line],
-        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/*{box.id}*")],
+        "cgroups": [str(path) for path in cgroups() if box.id in path.name],
         "states": [str(path) for path in box.root.glob("*")],
         "links": [name for name in os.listdir("/sys/class/net") if name == interface(box.out)],
         "processes": [str(path.parent) for path in Path("/proc").glob("[0-9]*/mountinfo") if _lives_in(path, box)],

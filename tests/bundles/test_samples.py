@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from bundles.build import catalogue
 from bundles.samples.network import addresses
-from tests.bundles.conftest import Box
+from tests.bundles.conftest import Box, leftovers
 
 pytestmark = pytest.mark.root
 
@@ -234,6 +235,17 @@ def test_python_is_complete(box: Box) -> None:
     assert version.endswith("is process 1")
     assert "home" not in root.split()
     assert "OpenSSL and SQLite 3" in modules
+
+
+def test_a_run_that_is_ended_takes_its_containers_along(box: Box) -> None:
+    options = ["--runtime", box.runtime, "--root", str(box.root), "--out", str(box.out), "--id", box.id]
+    words = [sys.executable, "-m", "bundles", "busybox", "--run", *options, "--", "sh", "-c", "echo up; sleep 1000"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as running:
+        assert running.stdout and running.stdout.readline() == "up\n"
+        running.terminate()
+        assert running.wait(60) == 130
+    assert leftovers(box) == {}
 
 
 def test_debian_by_debootstrap(box: Box) -> None:

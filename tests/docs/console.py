@@ -179,9 +179,15 @@ def end_leftovers(place: Path) -> list[str]:
     return mounts + [f"process {pid}" for pid in processes]
 
 
+def cgroups() -> Iterator[Path]:
+    """All cgroups of the host. Others come and go meanwhile, which `Path.glob` does not bear."""
+    for here, _, _ in os.walk("/sys/fs/cgroup"):
+        yield Path(here)
+
+
 def remove_cgroups(pid: int) -> list[str]:
     """Remove the cgroups whose names end in `-PID`, with all that is in them; returns what they were."""
-    groups = [path for path in Path("/sys/fs/cgroup").glob(f"**/*-{pid}") if path.is_dir()]
+    groups = [path for path in cgroups() if path.name.endswith(f"-{pid}")]
     deadline = time.monotonic() + DEADLINE
     for group in groups:
         while group.exists() and time.monotonic() < deadline:
