@@ -15,6 +15,8 @@ from ociruntime.core.errors import Failure, HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ociruntime.core.options import Globals
 
 _HIGH = 500
@@ -106,6 +108,9 @@ def render(level: str, message: str, now: str, fields: dict[str, str | int], *, 
 LOG = Log()
 
 
-def warn(message: str) -> None:
-    """Tell of a peculiarity that stops nobody."""
-    LOG.warning(message)
+def tell(warnings: Sequence[str], remarks: Sequence[str]) -> None:
+    """What a plan has to say: warnings for everybody, remarks for whoever asked with --debug."""
+    for message in warnings:
+        LOG.warning(message)
+    for message in remarks:
+        LOG.debug(message)

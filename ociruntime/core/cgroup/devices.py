@@ -175,8 +175,10 @@ def attached(kernel: Kernel, directory: int) -> list[int]:
     return [int.from_bytes(ids[4 * at : 4 * at + 4], "little") for at in range(count)]
 
 
-def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...]) -> None:
+def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...], *, beside: bool = False) -> None:
     """Let these rules decide for a v2 cgroup, from one moment to the next. Raises OSError.
+
+    beside: leave what is attached in place; an access then needs the yes of every program.
 
     A single program that is attached already is exchanged in one step (BPF_F_REPLACE, Linux 5.6). Of several,
     all of which must agree, the new one comes first and the old ones go then: never more is allowed.
@@ -187,7 +189,7 @@ def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...]) -> None:
         program = load(kernel, assemble(rules))
         opened.append(program)
         old = []
-        for number in attached(kernel, directory):
+        for number in [] if beside else attached(kernel, directory):
             old.append(kernel.bpf(BPF_PROG_GET_FD_BY_ID, u32(number) + bytes(8)))
             opened.append(old[-1])
         target = u32(directory) + u32(program) + u32(BPF_CGROUP_DEVICE)

@@ -88,6 +88,10 @@ def remove_cgroups(kernel: Kernel, record: CgroupRecord, patience: float = PATIE
     What still runs in them has outlived the container's init, and is killed. Raises HostError where
     processes stay inside for longer than `patience` seconds.
     """
+    if record.get("driver") == "systemd":
+        from ociruntime.core.cgroup.systemd import stop_unit
+
+        stop_unit(record["unit"], user=bool(record.get("user")))
     deadline = time.monotonic() + patience
     asked = False
     for path in dict.fromkeys((record.get("paths") or {}).values()):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ociruntime.core.cgroup.files import CgroupRecord
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.steps.cgroup import WriteCgroup
+    from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 EINVAL, EBUSY = 22, 16
 
@@ -30,6 +30,11 @@ def update(kernel: Kernel, record: CgroupRecord, resources: dict[str, Any]) -> N
     memory = resources.get("memory") or {}
     if memory.get("checkBeforeUpdate") and (memory.get("limit") or 0) > 0:
         _check_usage(kernel, version, paths, memory["limit"])
+    if record.get("driver") == "systemd":
+        from ociruntime.core.cgroup.systemd import limit_properties, memory_properties, set_properties
+
+        properties = [*limit_properties(version, resources), *memory_properties(version, resources)]
+        set_properties(record["unit"], properties, user=bool(record.get("user")))
     _write_all(kernel, resource_writes(version, paths, resources))
 
 

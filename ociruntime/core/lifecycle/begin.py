@@ -13,16 +13,28 @@ from ociruntime.core.launch import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ociruntime.core.errors import Failure
     from ociruntime.core.kernel import Kernel
 
+LISTENER = 8  # bytes of the message that holds a descriptor's number (plan/seccomp.py); a failure has 16
 
-def hear_beginning(kernel: Kernel, fd: int, document: dict[str, Any]) -> None:
-    """Wait for the program to be executed. Raises ProgramError or StepError with what was refused."""
+
+def hear_beginning(
+    kernel: Kernel, fd: int, document: dict[str, Any], hand_over: Callable[[int], None] | None = None
+) -> None:
+    """Wait for the program to be executed. Raises ProgramError or StepError with what was refused.
+
+    `hand_over` is called with the number of the descriptor of a seccomp listener, where there is one.
+    """
     try:
         report = kernel.read(fd, wire.MAX_MESSAGE)
+        if len(report) == LISTENER and hand_over:
+            hand_over(int.from_bytes(report, "little"))
+            kernel.write(fd, b"\n")
+            report = kernel.read(fd, wire.MAX_MESSAGE)
     except ConnectionResetError:
         report = b""  # init was killed; what became of the container is its status, not ours to tell
     finally:

@@ -14,6 +14,7 @@ from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
+from ociruntime.core.log import tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.spec.load import load_config
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 PARENT_HOOKS = ("prestart", "createRuntime")
 LATER_HOOKS = ("poststart", "poststop")
+LISTENER = ("listenerPath", "listenerMetadata")  # what `start` must know of linux.seccomp
 
 
 class Created:
@@ -48,6 +50,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     spec, raw = load_config(options.config or f"{options.bundle}/config.json")
     check_terminal(spec, options)
     plan = build(spec, container_id, options, g, probe_host(kernel))
+    tell(plan.warnings, plan.remarks)
     container = reserve(kernel, container_id, g)
     launch = Launch(kernel, plan, container, new_document(spec, plan, options))
     try:
@@ -79,6 +82,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
     """state.json before the first effect: enough for `delete` to clean up whatever a killed create leaves."""
     now = time.time_ns()
     hooks = spec.get("hooks") or {}
+    seccomp: dict[str, Any] = dict((spec.get("linux") or {}).get("seccomp") or {})
     return {
         "ociVersion": spec["ociVersion"],
         "id": plan.id,
@@ -92,6 +96,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "cgroup": plan.cgroup,
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
         "last": [],
+        "listener": {key: seccomp[key] for key in LISTENER if key in seccomp},
         "program": "process" in spec,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }

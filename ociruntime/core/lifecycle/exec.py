@@ -25,12 +25,13 @@ from ociruntime.core.launch.parent import check_preserved, describe_tape
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.bring_up import connect_watcher, write_pid_file
+from ociruntime.core.log import tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.rootfs import open_proc
-from ociruntime.core.state.status import CREATING, PAUSED, STOPPED, is_alive, status
+from ociruntime.core.state.status import CREATING, PAUSED, RUNNING, STOPPED, document_for, is_alive, status
 from ociruntime.core.state.store import CONFIG, open_container
 from ociruntime.core.steps.base import Scene
 
@@ -116,6 +117,7 @@ class Entry:
         console = self._connect_console()
         watcher = connect_watcher(options.pidfd_socket)
         plan = plan_exec(self.spec, self.container.id, options, preserve)
+        tell(plan.warnings, plan.remarks)
         door = self._open_door()
         self._prepare(plan)
         ends = self._clone(plan, door)
@@ -128,6 +130,10 @@ class Entry:
 
             send(console, master)
             master = -1
+        elif master >= 0:
+            from ociruntime.core.lifecycle.foreground import copy_size
+
+            copy_size(kernel, master)  # before the program can ask
         ends.say(wire.GO)
         ends.expect()
         kernel.close(scene.handles.pop("wait"))
@@ -136,8 +142,15 @@ class Entry:
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, scene.pid)
         kernel.write(scene.handles["start"], b"\n")
-        hear_beginning(kernel, scene.handles.pop("start"), {"last": self.last})
+        hear_beginning(kernel, scene.handles.pop("start"), {"last": self.last}, self._hand_over)
         return master
+
+    def _hand_over(self, number: int) -> None:
+        """The listener of the seccomp filter, to who wants it."""
+        from ociruntime.core.launch import listener
+
+        state = document_for(self.container, self.document, RUNNING)
+        listener.hand_over(self.kernel, number, self.scene.pid, self.spec["linux"]["seccomp"], state)
 
     def _connect_console(self) -> Any:
         if not self.options.console_socket:

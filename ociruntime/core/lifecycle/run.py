@@ -7,7 +7,7 @@ from ociruntime.core.kernel.flags import PR_SET_CHILD_SUBREAPER
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.bring_up import bring_up
 from ociruntime.core.lifecycle.destroy import destroy
-from ociruntime.core.lifecycle.start import notify_for, run_poststart
+from ociruntime.core.lifecycle.start import listener_for, notify_for, run_poststart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def run(container_id: str, options: CreateOptions, g: Globals) -> int:
             kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
         signals = foreground.block_signals()
     created = bring_up(kernel, container_id, options, g, listen=False)
+    if created.master >= 0 and not options.detach:
+        foreground.copy_size(kernel, created.master)  # before the program can ask
     _begin(kernel, created)
     if options.detach:
         return 0
@@ -43,7 +45,7 @@ def _begin(kernel: Kernel, created: Created) -> None:
     try:
         kernel.write(connection, b"\n")
         launch.container.unlock()
-        hear_beginning(kernel, connection, launch.document)
+        hear_beginning(kernel, connection, launch.document, listener_for(kernel, launch.container, launch.document))
         run_poststart(kernel, launch.container, launch.document)
         if notify:
             notify.wait(launch.scene.pid)

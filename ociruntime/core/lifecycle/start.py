@@ -14,6 +14,7 @@ from ociruntime.core.state.store import SOCKET, Container, open_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ociruntime.core.lifecycle.notify import Notify
@@ -31,10 +32,23 @@ def start(container_id: str, g: Globals) -> None:
     connection = _connect(container)
     container.forget(SOCKET)
     container.unlock()
-    hear_beginning(kernel, connection, document)
+    hear_beginning(kernel, connection, document, listener_for(kernel, container, document))
     run_poststart(kernel, container, document)
     if notify:
         notify.wait(document["pid"])
+
+
+def listener_for(kernel: Kernel, container: Container, document: dict[str, Any]) -> Callable[[int], None]:
+    """What to do with the listener of the container's seccomp filter."""
+
+    def hand_over(number: int) -> None:
+        from ociruntime.core.launch import listener
+
+        # "creating" is what config-linux.md wants here, for the container's own process
+        state = document_for(container, document, CREATING)
+        listener.hand_over(kernel, number, document["pid"], document["listener"], state)
+
+    return hand_over
 
 
 def notify_for(container: Container) -> Notify | None:

@@ -11,7 +11,7 @@ from ociruntime.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 # Their place is their number (linux/capability.h); CAP_CHECKPOINT_RESTORE came with Linux 5.9
 NAMES = tuple(
@@ -41,37 +41,44 @@ class CapabilitySets(Record):
     permitted: int = 0
     inheritable: int = 0
     ambient: int = 0
+    warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # of interest with --debug only
 
 
-def capability_sets(
-    wanted: Mapping[str, Sequence[str]] | None, grantable: int, warn: Callable[[str], None]
-) -> CapabilitySets:
+def capability_sets(wanted: Mapping[str, Sequence[str]] | None, grantable: int) -> CapabilitySets:
     """The sets to apply, without what cannot be granted.
+
+    Warnings tell of capabilities that are unknown or beyond the runtime, remarks of those that one set lacks
+    because of another: `runc spec` itself writes ambient ones that are not inheritable, so that is no news.
 
     No capabilities object means none at all, as with runc and crun. Inheritable follows the document alone:
     a runtime that fills it by itself hands capabilities to every program with file capabilities
     (CVE-2022-24769, CVE-2022-27650, CVE-2022-29162).
     """
     unknown: list[str] = []
+    remarks: list[str] = []
     masks = {}
     for kind in ("bounding", "effective", "permitted", "inheritable", "ambient"):
         masks[kind] = _mask((wanted or {}).get(kind) or (), unknown)
-    for name in unknown:
-        warn(f"capability {name!r} is unknown and is ignored")
+    warnings = [f"capability {name!r} is unknown, ignored" for name in unknown]
 
     def limit(kind: str, mask: int, reason: str) -> None:
         refused = masks[kind] & ~mask
         masks[kind] &= mask
         if refused:
-            warn(f"{', '.join(names(refused))} cannot be granted in the {kind} set and is ignored: {reason}")
+            remarks.append(f"{', '.join(names(refused))} cannot be granted in the {kind} set, ignored: {reason}")
 
+    missing = 0
     for kind in masks:
-        limit(kind, grantable, "the runtime has not got it itself")
+        missing |= masks[kind] & ~grantable
+        masks[kind] &= grantable
+    if missing:
+        warnings.append(f"{', '.join(names(missing))} cannot be granted, ignored: the runtime has not got it itself")
     # What capset(2) and prctl(2) demand of each other's sets; EPERM otherwise
     limit("effective", masks["permitted"], "it is not in the permitted set")
     limit("inheritable", masks["bounding"], "it is not in the bounding set")
     limit("ambient", masks["permitted"] & masks["inheritable"], "it is not both permitted and inheritable")
-    return CapabilitySets(**masks)
+    return CapabilitySets(warnings=tuple(warnings), remarks=tuple(remarks), **masks)
 
 
 def names(mask: int) -> list[str]:

@@ -17,8 +17,8 @@ from ociruntime.core.steps.cgroup import (
     MakeCgroup,
     OpenCgroup,
     OpenTasks,
-    WriteCgroup,
 )
+from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ def contribute(draft: Draft) -> None:
     paths = choose_paths(draft.host, linux.get("cgroupsPath") or "", draft.id)
     created: list[str] = []
     draft.cgroup = {"driver": "cgroupfs", "version": draft.host.cgroup, "paths": paths, "created": created}
-    for path, mount in unique(paths, draft.host.cgroup_mounts).items():
-        parents = missing_parents(path, mount)
-        created += parents
-        draft.add(HOST, MakeCgroup(origin=PATH if linux.get("cgroupsPath") else "", path=path, parents=tuple(parents)))
-        if path == paths.get("cpuset"):
-            draft.add(HOST, InheritCpuset(root=mount, path=path))
+    make_cgroups(draft, paths, created, PATH if linux.get("cgroupsPath") else "")
     if draft.host.cgroup == "v2":
         draft.add(HOST, EnableControllers(root=draft.host.cgroup_mounts[""], path=paths[""]))
     _limits(draft, paths, resources)
@@ -65,10 +60,20 @@ def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
     """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it."""
     if not draft.host.euid or draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
         return False
-    if linux.get("cgroupsPath") or any(resources.get(key) for key in resources):
+    if linux.get("cgroupsPath") or any(resources.get(key) for key in resources if key != "devices"):
         return False
     paths = choose_paths(draft.host, "", draft.id)
     return not all(os.access(os.path.dirname(path), os.W_OK) for path in paths.values())
+
+
+def make_cgroups(draft: Draft, paths: dict[str, str], created: list[str], origin: str) -> None:
+    """Directories for these controllers; the parents that do not exist yet are appended to `created`."""
+    for path, mount in unique(paths, draft.host.cgroup_mounts).items():
+        parents = missing_parents(path, mount)
+        created += parents
+        draft.add(HOST, MakeCgroup(origin=origin, path=path, parents=tuple(parents)))
+        if path == paths.get("cpuset"):
+            draft.add(HOST, InheritCpuset(root=mount, path=path))
 
 
 def choose_paths(host: Host, wanted: str, container_id: str) -> dict[str, str]:
@@ -117,30 +122,41 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
                 code="cgroup-none", origin=POINTER, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
             )  # fmt: skip
         return
-    if resources.get("devices") and not draft.host.in_userns:
-        # In a user namespace nobody may set them, and devices that could be opened cannot be made.
+    if resources.get("devices") and not draft.host.in_userns and not draft.host.euid:
+        # Only the host's root may set them; nobody else can make a device that could be opened.
         _devices(draft, paths, resources["devices"])
     for step in resource_writes(draft.host.cgroup, paths, resources):
         draft.add(LIMITS if step.late else HOST, step)
 
 
 def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
+    from ociruntime.core.cgroup.devices import effective_rules
+
+    if draft.host.cgroup == "v2":
+        step = FilterDevices(origin=f"{POINTER}/devices", path=paths[""], rules=effective_rules(listed))
+        draft.add(HOST, step)
+        return
+    for write in v1_device_writes(paths, listed):
+        draft.add(HOST, write)
+
+
+def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[WriteCgroup]:
+    """devices.deny and devices.allow, in order. Raises HostError where the host has not mounted the controller."""
     from ociruntime.core.cgroup.devices import effective_rules, v1_line
 
-    rules, origin = effective_rules(listed), f"{POINTER}/devices"
-    if draft.host.cgroup == "v2":
-        draft.add(HOST, FilterDevices(origin=origin, path=paths[""], rules=rules))
-        return
+    origin = f"{POINTER}/devices"
     if "devices" not in paths:
         raise HostError(
             "cannot restrict devices: the host has not mounted the devices cgroup",
             code="cgroup-no-controller",
             origin=origin,
         )
-    for index, rule in enumerate(rules):
+    writes = []
+    for index, rule in enumerate(effective_rules(listed)):
         file = f"{paths['devices']}/devices.{'allow' if rule[0] else 'deny'}"
         pointer = f"{origin}/{index}" if index < len(listed) else ""
-        draft.add(HOST, WriteCgroup(origin=pointer, path=file, value=v1_line(rule)))
+        writes.append(WriteCgroup(origin=pointer, path=file, value=v1_line(rule)))
+    return writes
 
 
 def _join(draft: Draft, paths: dict[str, str]) -> None:
@@ -151,6 +167,11 @@ def _join(draft: Draft, paths: dict[str, str]) -> None:
                 draft.add(HOST, GiveCgroup(origin="/mounts", path=paths[""], uid=owner))
         draft.add(OPEN, OpenCgroup(path=paths[""]))
         draft.add(ATTACH, JoinUnified(path=paths[""]))
+    join_v1(draft, paths)
+
+
+def join_v1(draft: Draft, paths: dict[str, str]) -> None:
+    """The parent opens the way, the child walks it."""
     tasks = tuple(dict.fromkeys(path for controller, path in paths.items() if controller))
     if tasks:
         draft.add(OPEN, OpenTasks(paths=tasks))

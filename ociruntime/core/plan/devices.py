@@ -6,9 +6,9 @@ import os
 import stat
 
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.kernel.flags import CLONE_NEWUSER
 from ociruntime.core.plan.draft import MOUNTS
 from ociruntime.core.plan.mounts import normal
+from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.steps.devices import BindDevice, DefaultLinks, MakeDevice
 
 TYPE_CHECKING = False
@@ -57,8 +57,7 @@ def _listed(device: Device, origin: str, kind: type[MakeDevice] | type[BindDevic
 
 def _must_bind(draft: Draft) -> bool:
     """mknod(2) of a device is for the initial user namespace only (user_namespaces(7))."""
-    joined = any(join.type == "user" for join in draft.joins)
-    return bool(draft.unshare & CLONE_NEWUSER) or joined or draft.host.in_userns
+    return enters_user(draft) or draft.host.in_userns
 
 
 def _dev_is_bound(draft: Draft) -> bool:

@@ -80,6 +80,8 @@ class Plan(Record):
     time_offsets: bytes = b""  # for /proc/self/timens_offsets, before the clone
     joins: list[Join] = []  # noqa: RUF012 -- class-level default, never mutated
     last: list[LastCall] = []  # noqa: RUF012
+    warnings: list[str] = []  # noqa: RUF012
+    remarks: list[str] = []  # noqa: RUF012
     cgroup: dict[str, object] = {}  # noqa: RUF012 -- what the state file keeps of the cgroups (core/cgroup)
 
 
@@ -100,7 +102,8 @@ class Draft:
         self.joins: list[Join] = []
         self.last: list[LastCall] = []
         self.cgroup: dict[str, object] = {}
-        self.warnings: list[str] = []
+        self.warnings: list[str] = []  # what config.json asks for and nobody gets, and that is no error
+        self.remarks: list[str] = []  # the same, of interest with --debug only
         self.env: dict[str, str] = {}  # what the runtime adds to the program's environment, e.g. NOTIFY_SOCKET
 
     def add(self, stage: str, step: Step) -> None:
@@ -116,5 +119,7 @@ class Draft:
             time_offsets=self.time_offsets,
             joins=self.joins,
             last=self.last,
+            warnings=self.warnings,
+            remarks=self.remarks,
             cgroup=self.cgroup,
         )

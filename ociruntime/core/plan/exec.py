@@ -29,7 +29,7 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
     if linux.get("seccomp"):
         from ociruntime.core.plan.seccomp import plan_filter
 
-        step, filter_call, after = plan_filter(linux["seccomp"], os.geteuid() != 0)
+        step, filter_call, after = plan_filter(linux["seccomp"])
         stages[OPEN].append(step)
     _, told = socket_activation(os.environ, os.getpid())
     around = Surroundings(
@@ -43,11 +43,15 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
         seccomp=filter_call,
         seccomp_after=after,
     )
-    planned = plan_process(process, around, lambda _warning: None)
+    planned = plan_process(process, around)
     for stage, steps in planned.stages.items():
         stages[stage].extend(steps)
     if process.get("terminal"):
         from ociruntime.core.steps.console import Console, console_size
 
         stages[MOUNTS].append(Console(origin="/process/terminal", size=console_size(process), bind=False))
-    return Plan(id=container_id, bundle="", rootfs="", stages=stages, last=planned.last)
+    caps = planned.caps
+    return Plan(
+        id=container_id, bundle="", rootfs="", stages=stages, last=planned.last,
+        warnings=list(caps.warnings), remarks=list(caps.remarks),
+    )  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.kernel.flags import CLONE_NEWNS, MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
+from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
 from ociruntime.core.plan.draft import MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
+from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.rootfs import PROC_ALLOWED
 from ociruntime.core.steps.mount import (
     AttachBind,
@@ -122,8 +123,9 @@ def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> Non
         "recursive": options.recursive,
         "key": f"bind{origin.rpartition('/')[2]}",
     }
-    # Where the parent lacks the privilege (rootless), the child opens the source in its own namespaces
-    stage = MOUNTS if draft.host.euid or not draft.unshare & CLONE_NEWNS else OPEN
+    # Root of another user namespace may not reach the source; a runtime without privilege cannot clone it.
+    # Elsewhere the child does both: the kernel lists mounts in the order in which they were made (Linux 6.8)
+    stage = OPEN if enters_user(draft) and not draft.host.euid else MOUNTS
     attributes: dict[str, Any] = {
         "attr_set": options.attr_set,
         "attr_clr": options.attr_clr,

@@ -71,6 +71,11 @@ def new_user(draft: Draft) -> bool:
     return bool(draft.unshare & CLONE_NEWUSER)
 
 
+def enters_user(draft: Draft) -> bool:
+    """Whether the container's user namespace is another than the runtime's."""
+    return new_user(draft) or any(join.type == "user" for join in draft.joins)
+
+
 def contribute_enter(draft: Draft) -> None:
     """What finishes the new namespaces once the child lives in them."""
     linux = draft.spec.get("linux") or {}
@@ -81,7 +86,7 @@ def contribute_enter(draft: Draft) -> None:
                 ATTACH,
                 MapIds(origin=f"/linux/{kind}Mappings", kind=kind, lines=_map_lines(ranges), euid=draft.host.euid),
             )
-    if new_user(draft) or any(join.type == "user" for join in draft.joins):
+    if enters_user(draft):
         draft.add(ENTER, BecomeRoot(origin="/linux/namespaces", keep_groups=draft.host.euid != 0))
     if draft.unshare & CLONE_NEWCGROUP:
         draft.add(ENTER, Unshare(origin="/linux/namespaces", flags=CLONE_NEWCGROUP, word="--cgroup"))

@@ -66,7 +66,7 @@ from ociruntime.core.steps.program import EnterCwd, FindHome, FindProgram
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from ociruntime.core.plan.draft import Draft
@@ -100,11 +100,11 @@ class Surroundings(Record):
 class ProcessPlan:
     """Steps by stage and the last calls, for `create` and for `exec` alike."""
 
-    def __init__(self, document: Mapping[str, Any], around: Surroundings, warn: Callable[[str], None]) -> None:
+    def __init__(self, document: Mapping[str, Any], around: Surroundings) -> None:
         self.document = document
         self.around = around
         self.origin = around.origin
-        self.caps = capability_sets(document.get("capabilities"), around.grantable, warn)
+        self.caps = capability_sets(document.get("capabilities"), around.grantable)
         user = document.get("user") or {}
         self.uid: int = user.get("uid", 0)
         self.gid: int = user.get("gid", 0)
@@ -148,16 +148,18 @@ def contribute(draft: Draft) -> None:
         seccomp=filter_call,
         seccomp_after=after,
     )
-    plan = plan_process(document, around, draft.warnings.append)
+    plan = plan_process(document, around)
     for stage, steps in plan.stages.items():
         for step in steps:
             draft.add(stage, step)
     draft.last.extend(plan.last)
+    draft.warnings.extend(plan.caps.warnings)
+    draft.remarks.extend(plan.caps.remarks)
 
 
-def plan_process(document: Mapping[str, Any], around: Surroundings, warn: Callable[[str], None]) -> ProcessPlan:
+def plan_process(document: Mapping[str, Any], around: Surroundings) -> ProcessPlan:
     """A process object to steps and last calls. Raises ConfigError or HostError for what cannot be."""
-    plan = ProcessPlan(document, around, warn)
+    plan = ProcessPlan(document, around)
     _by_the_parent(plan)
     _by_the_child(plan)
     _by_the_player(plan)
@@ -229,7 +231,7 @@ def _by_the_player(plan: ProcessPlan) -> None:
         plan.last.append(around.seccomp)
         plan.last.extend(around.seccomp_after)
     if filter_first and not plan.caps.effective & plan.caps.permitted & SYS_ADMIN:
-        _capset(plan, 0, "")
+        _capset(plan, 0, "capsh --drop=cap_sys_admin")
     env = Strings(items=plan.env.strings, found=("HOME",) if plan.env.home else ())
     shown = "exec " + " ".join(plan.document["args"])
     plan.call("execve", Found(name="program"), Strings(items=plan.args), env, shown=shown, at="/args")
@@ -245,9 +247,9 @@ def _write_labels(plan: ProcessPlan) -> None:
         if not label:
             continue
         text = encode(prefix + label)
-        plan.call("openat", Handle(name="labels"), file, os.O_WRONLY | os.O_CLOEXEC, 0, at=f"/{key}")
         shown = f"echo {prefix}{label} > /proc/{file.decode()}"
-        plan.call("write", ResultOf(call="openat"), text, len(text), shown=shown, at=f"/{key}")
+        plan.call("openat", Handle(name="labels"), file, os.O_WRONLY | os.O_CLOEXEC, 0, shown=shown, at=f"/{key}")
+        plan.call("write", ResultOf(call="openat"), text, len(text), at=f"/{key}")
         plan.call("close", ResultOf(call="openat"))
 
 
@@ -290,5 +292,6 @@ def _enter_cwd_as_user(plan: ProcessPlan) -> None:
     how = b"".join(
         word.to_bytes(8, "little") for word in (O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     )
-    plan.call("openat2", AT_FDCWD, cwd, how, len(how), at="/cwd", when="cwd-later")
+    shown = f"cd {cwd.decode('utf-8', 'replace')}"
+    plan.call("openat2", AT_FDCWD, cwd, how, len(how), shown=shown, at="/cwd", when="cwd-later")
     plan.call("fchdir", ResultOf(call="openat2"), at="/cwd", when="cwd-later")

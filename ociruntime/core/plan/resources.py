@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ConfigError, HostError
-from ociruntime.core.steps.cgroup import WriteCgroup
+from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

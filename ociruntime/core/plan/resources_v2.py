@@ -12,7 +12,7 @@ from ociruntime.core.plan.resources import POINTER, add_hugepages, add_pids, add
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.plan.resources import Part, Writes
-    from ociruntime.core.steps.cgroup import WriteCgroup
+    from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 THROTTLE = (
     ("throttleReadBpsDevice", "rbps"),

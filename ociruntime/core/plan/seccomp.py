@@ -34,18 +34,18 @@ def contribute(draft: Draft, seccomp: Mapping[str, Any] | None) -> tuple[LastCal
     """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
     if not seccomp:
         return None, ()
-    step, call, after = plan_filter(seccomp, draft.host.in_userns or draft.host.euid != 0)
+    step, call, after = plan_filter(seccomp)
     draft.add(OPEN, step)
     return call, after
 
 
 def plan_filter(
-    seccomp: Mapping[str, Any], rootless: bool, origin: str = "/linux/seccomp"
+    seccomp: Mapping[str, Any], origin: str = "/linux/seccomp"
 ) -> tuple[PrepareFilter, LastCall, tuple[LastCall, ...]]:
     """Same, for `exec` too, where there is no draft."""
     listener = uses_notify(seccomp, origin)
     flags = filter_flags(seccomp, listener, origin)
-    step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags, rootless=rootless)
+    step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags)
     count = sum(len(rule.get("names") or ()) for rule in seccomp.get("syscalls") or ())
     call = LastCall(
         name="seccomp",
@@ -114,6 +114,7 @@ def _hand_over(origin: str) -> Iterator[LastCall]:
     `start` takes it with pidfd_getfd(2), sends it to listenerPath, and answers with one byte. So a program
     never runs before its listener listens.
     """
-    yield LastCall(name="write", args=(ReportFd(), AddressOfResult(call="seccomp"), 8), origin=origin)
+    shown = "# hand the listener of the filter over"
+    yield LastCall(name="write", args=(ReportFd(), AddressOfResult(call="seccomp"), 8), shown=shown, origin=origin)
     yield LastCall(name="read", args=(ReportFd(), bytes(8), 1), origin=origin, nonzero=True)
     yield LastCall(name="close", args=(ResultOf(call="seccomp"),), origin=origin)

@@ -29,15 +29,21 @@ MOST_FILES = 64
 SYSTEM_DIRECTORY = "/var/cache/ociruntime/seccomp"
 
 
-def compiled(kernel: Kernel, profile: Mapping[str, Any], origin: str, *, rootless: bool) -> bytes:
+def compiled(kernel: Kernel, profile: Mapping[str, Any], origin: str) -> bytes:
     """The instructions of a profile (struct sock_filter[]). Raises ConfigError or HostError where it has to compile."""
-    return Cache(kernel, directory(rootless)).get(profile, origin)
+    return Cache(kernel, directory()).get(profile, origin)
 
 
-def directory(rootless: bool) -> str:
-    """Where filters are kept: survives a reboot for root, else with the user's session; "" for nowhere."""
-    if not rootless:
-        return SYSTEM_DIRECTORY
+def directory() -> str:
+    """Where filters are kept: with root survives a reboot, else with the user's session; "" for nowhere.
+
+    Rootless podman runs us as root of its own user namespace: /var belongs to nobody there.
+    """
+    try:
+        if os.stat("/var/cache").st_uid == os.geteuid() == 0:
+            return SYSTEM_DIRECTORY
+    except OSError:
+        pass
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     return f"{runtime}/ociruntime/seccomp" if runtime.startswith("/") else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.cgroup.files import members, read_text, write_text
-from ociruntime.core.errors import HostError, StateError, StepError
+from ociruntime.core.errors import StateError, StepError
 from ociruntime.core.kernel.flags import O_PATH
 from ociruntime.core.steps.base import Step
 
@@ -147,58 +147,6 @@ class EnableControllers(Step):
                         continue
 
 
-class WriteCgroup(Step):
-    """One value into one file of the container's cgroup."""
-
-    path: str = ""
-    value: str = ""
-    instead: tuple[str, str] = ("", "")  # another file and value, where the kernel has no such file
-    optional: bool = False  # a kernel without the file is fine
-    late: bool = False  # would hit the runtime's own init: to be set once that has become small
-
-    def describe(self) -> str:
-        if "\n" in self.value:
-            return "; ".join(f"echo {line} > {self.path}" for line in self.value.split("\n"))
-        return f"echo {self.value} > {self.path}"
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        try:
-            write_text(kernel, self.path, self.value)
-        except FileNotFoundError as error:
-            if self.instead[0]:
-                self.path, self.value = self.instead
-                self.instead = ("", "")
-                self.apply(kernel, scene)
-            elif not self.optional:
-                raise self._no_file(kernel, error) from None
-        except OSError as error:
-            raise StepError(
-                f'cannot write "{self.value}" to {self.path}: {os.strerror(error.errno or 0).lower()}',
-                code="cgroup-write", errno=error.errno or 0, origin=self.origin, hint=self._advice(error.errno or 0),
-            ) from None  # fmt: skip
-
-    def _advice(self, errno: int) -> str:
-        name = os.path.basename(self.path)
-        if errno == 16 and name.startswith("memory."):
-            return "the processes in the cgroup use more than this limit"
-        if errno in (1, 13):
-            return "the runtime lacks the privilege for this property"
-        return ""
-
-    def _no_file(self, kernel: Kernel, error: OSError) -> HostError:
-        """Which controller is missing, and from where (slow: only on failure)."""
-        directory, _, name = self.path.rpartition("/")
-        controller = name.partition(".")[0]
-        what, hint = f"{name} does not exist in cgroup {directory}", "this kernel does not offer it"
-        try:
-            if controller not in read_text(kernel, f"{directory}/cgroup.controllers").split():
-                what = f'controller "{controller}" is not available in cgroup {directory}, so {name} cannot be set'
-                hint = f"enable it above: echo +{controller} > cgroup.subtree_control (systemd: Delegate={controller})"
-        except OSError:
-            pass  # v1
-        return HostError(what, code="cgroup-no-file", errno=error.errno or 0, origin=self.origin, hint=hint)
-
-
 class GiveCgroup(Step):
     """Make the container's user the owner of its v2 cgroup, so that it can divide it further (config-linux.md).
 
@@ -229,6 +177,7 @@ class FilterDevices(Step):
 
     path: str = ""
     rules: tuple[tuple[bool, str, int, int, str], ...] = ()  # allow, type, major, minor (-1: any), access
+    beside: bool = False  # leave programs of others in place: systemd's
 
     def describe(self) -> str:
         from ociruntime.core.cgroup.devices import rule_text
@@ -238,7 +187,7 @@ class FilterDevices(Step):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         from ociruntime.core.cgroup.devices import replace_filter
 
-        replace_filter(kernel, self.path, self.rules)
+        replace_filter(kernel, self.path, self.rules, beside=self.beside)
 
 
 class OpenCgroup(Step):

@@ -189,8 +189,8 @@ class MountTmpfsCopy(MountFilesystem):
 class OpenBind(Attributes):
     """The source of a bind mount, cloned and detached.
 
-    Done by the parent where it has the privilege: it sees what the caller sees, whatever the
-    container's user namespace may not reach, and a missing source fails before anything exists.
+    Done by the parent for a container in another user namespace, whose root may not reach what the
+    caller can; otherwise by the child, just before it is attached.
     """
 
     source: str = ""

@@ -17,7 +17,6 @@ class PrepareFilter(Step):
 
     profile: dict[str, Any] = {}  # noqa: RUF012 -- never mutated
     flags: int = 0
-    rootless: bool = False
 
     def describe(self) -> str:
         return "# compile linux.seccomp with libseccomp, or take it from the cache"
@@ -25,4 +24,4 @@ class PrepareFilter(Step):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         from ociruntime.core.seccomp.cache import compiled
 
-        scene.found["seccomp"] = compiled(kernel, self.profile, self.origin, rootless=self.rootless)
+        scene.found["seccomp"] = compiled(kernel, self.profile, self.origin)

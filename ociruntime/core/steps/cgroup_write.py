@@ -1,0 +1,66 @@
+"""The deed of every limit, of create and of update: one value into one file of a cgroup."""
+
+from __future__ import annotations
+
+import os
+
+from ociruntime.core.cgroup.files import read_text, write_text
+from ociruntime.core.errors import HostError, StepError
+from ociruntime.core.steps.base import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.steps.base import Scene
+
+
+class WriteCgroup(Step):
+    """One value into one file of the container's cgroup."""
+
+    path: str = ""
+    value: str = ""
+    instead: tuple[str, str] = ("", "")  # another file and value, where the kernel has no such file
+    optional: bool = False  # a kernel without the file is fine
+    late: bool = False  # would hit the runtime's own init: to be set once that has become small
+
+    def describe(self) -> str:
+        if "\n" in self.value:
+            return "; ".join(f"echo {line} > {self.path}" for line in self.value.split("\n"))
+        return f"echo {self.value} > {self.path}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        try:
+            write_text(kernel, self.path, self.value)
+        except FileNotFoundError as error:
+            if self.instead[0]:
+                self.path, self.value = self.instead
+                self.instead = ("", "")
+                self.apply(kernel, scene)
+            elif not self.optional:
+                raise self._no_file(kernel, error) from None
+        except OSError as error:
+            raise StepError(
+                f'cannot write "{self.value}" to {self.path}: {os.strerror(error.errno or 0).lower()}',
+                code="cgroup-write", errno=error.errno or 0, origin=self.origin, hint=self._advice(error.errno or 0),
+            ) from None  # fmt: skip
+
+    def _advice(self, errno: int) -> str:
+        name = os.path.basename(self.path)
+        if errno == 16 and name.startswith("memory."):
+            return "the processes in the cgroup use more than this limit"
+        if errno in (1, 13):
+            return "the runtime lacks the privilege for this property"
+        return ""
+
+    def _no_file(self, kernel: Kernel, error: OSError) -> HostError:
+        """Which controller is missing, and from where (slow: only on failure)."""
+        directory, _, name = self.path.rpartition("/")
+        controller = name.partition(".")[0]
+        what, hint = f"{name} does not exist in cgroup {directory}", "this kernel does not offer it"
+        try:
+            if controller not in read_text(kernel, f"{directory}/cgroup.controllers").split():
+                what = f'controller "{controller}" is not available in cgroup {directory}, so {name} cannot be set'
+                hint = f"enable it above: echo +{controller} > cgroup.subtree_control (systemd: Delegate={controller})"
+        except OSError:
+            pass  # v1
+        return HostError(what, code="cgroup-no-file", errno=error.errno or 0, origin=self.origin, hint=hint)
