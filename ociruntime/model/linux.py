@@ -81,7 +81,7 @@ class Device(Part):
     minor: Int64 | None = None
     "Minor number; needed unless it is a fifo."
     file_mode: FileMode | None = None
-    "Permission bits, in decimal."
+    "Permission bits, in decimal; the other bits are ignored."
     uid: ID | None = None
     "Owner, in the container."
     gid: ID | None = None

@@ -23,8 +23,8 @@ from ociruntime.core.steps.cgroup import (
     InheritCpuset,
     JoinUnified,
     MakeCgroup,
-    WriteCgroup,
 )
+from ociruntime.core.steps.cgroup_write import WriteCgroup
 from tests.unit.recorder import Recorder
 
 KERNEL = Kernel()

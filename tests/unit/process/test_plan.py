@@ -33,8 +33,7 @@ def document(**more: Any) -> dict[str, Any]:
 
 
 def plan(wanted: dict[str, Any], **around: Any) -> ProcessPlan:
-    warnings: list[str] = []
-    return plan_process(wanted, Surroundings(id="c", **around), warnings.append)
+    return plan_process(wanted, Surroundings(id="c", **around))
 
 
 def calls(made: ProcessPlan) -> list[str]:

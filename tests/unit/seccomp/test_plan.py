@@ -18,12 +18,12 @@ def profile(*actions: str, **more: Any) -> dict[str, Any]:
 
 
 def flags(wanted: dict[str, Any]) -> Any:
-    return plan_filter(wanted, False)[1].args[1]
+    return plan_filter(wanted)[1].args[1]
 
 
 def refusal(wanted: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
-        plan_filter(wanted, False)
+        plan_filter(wanted)
     return caught.value.origin
 
 
@@ -50,13 +50,13 @@ def test_flags_with_a_listener() -> None:
 
 
 def test_the_listener_is_handed_over_before_the_program_runs() -> None:
-    _step, _call, after = plan_filter(profile("SCMP_ACT_NOTIFY", listenerPath="/l"), False)
+    _step, _call, after = plan_filter(profile("SCMP_ACT_NOTIFY", listenerPath="/l"))
     assert [call.name for call in after] == ["write", "read", "close"]
     assert after[1].nonzero, "a runtime that died must not let the program run"
 
 
 def test_a_listener_path_without_notify_is_ignored() -> None:
-    _step, call, after = plan_filter(profile("SCMP_ACT_LOG", listenerPath="/l"), False)
+    _step, call, after = plan_filter(profile("SCMP_ACT_LOG", listenerPath="/l"))
     assert not after and call.args[1] == SPEC_ALLOW
 
 

@@ -191,6 +191,9 @@ KEPT: dict[str, dict[str, Any]] = {
     "an idmapped mount with its own ids": config(
         mounts=[{"destination": "/a", "source": "/b", "uidMappings": [MAPPING], "gidMappings": [MAPPING]}]
     ),
+    "a device of podman, with the bits of its type": linux(
+        devices=[{"type": "c", "path": "/dev/fuse", "major": 10, "minor": 229, "fileMode": 8630}]
+    ),
     "a fifo without numbers": linux(devices=[{"type": "p", "path": "/dev/fifo"}]),
     "the root class of service": linux(intelRdt={"closID": "/"}),
     "a memory policy": linux(memoryPolicy={"mode": "MPOL_BIND", "nodes": "0-1", "flags": ["MPOL_F_NUMA_BALANCING"]}),
