@@ -27,6 +27,8 @@ class Failure(Exception):
     origin  JSON pointer (RFC 6901) of the property at fault, "" where there is none
     errno   what the kernel said, 0 where it was not asked
     hint    what to do about it, "" where nothing useful can be said
+
+    `place` is line and column of the origin in its document, from 1; the explanation looks it up.
     """
 
     default_code = "failure"
@@ -38,6 +40,7 @@ class Failure(Exception):
         self.origin = origin
         self.errno = errno
         self.hint = hint
+        self.place = (0, 0)
 
     def line(self) -> str:
         """The failure as one line for people: sentence, reason of the kernel, property, hint."""
@@ -46,8 +49,11 @@ class Failure(Exception):
             reason = os.strerror(self.errno).lower()
             if reason not in text.lower():
                 text += f": {reason}"
-        if self.origin:
-            text += f" (config property {self.origin})"
+        where = [f"config property {self.origin}"] if self.origin else []
+        if self.place[0]:
+            where.append("line {}, column {}".format(*self.place))
+        if where:
+            text += f" ({', '.join(where)})"
         if self.hint:
             text += f"; {self.hint}"
         return one_line(text)

@@ -75,6 +75,8 @@ class Log:
         fields: dict[str, str | int] = {"code": failure.code}
         if failure.origin:
             fields["origin"] = failure.origin
+        if failure.place[0]:
+            fields["line"], fields["column"] = failure.place
         if failure.errno:
             fields["errno"] = failure.errno
         if failure.hint:

@@ -41,8 +41,9 @@ class Problem:
 
     def failure(self, document: str) -> ConfigError:
         """The problem as a failure of the command that read `document`."""
-        place = f"line {self.line}, column {self.column}: " if self.line else ""
-        return ConfigError(f"{document}: {place}{self.what}", code=self.code, origin=self.origin, hint=self.hint)
+        error = ConfigError(f"{document}: {self.what}", code=self.code, origin=self.origin, hint=self.hint)
+        error.place = (self.line, self.column)
+        return error
 
     def as_json(self) -> dict[str, Any]:
         """The problem as a JSON object."""

@@ -9,6 +9,8 @@ from ociruntime.core.errors import Failure
 
 WITHOUT_PRIVILEGE = "this needs root, or a user namespace: ociruntime spec --rootless writes a configuration with one"
 
+WITH_A_BUNDLE = ("create", "run", "explain")
+
 
 def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
     """The same failure, with a hint where one can be found.
@@ -19,7 +21,22 @@ def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
     if failure.code == "container-missing" and args.operands:
         failure.hint = _meant(args.operands[0], _containers(args.g.root)) or failure.hint
     failure.hint = failure.hint or _hint(failure, command)
+    if failure.origin and not failure.place[0] and command in WITH_A_BUNDLE:
+        bundle = (args.operands or ["."])[0] if command == "explain" else args.text("--bundle", ".")
+        failure.place = _place(failure.origin, args.text("--config") or os.path.join(bundle, "config.json"))
     return failure
+
+
+def _place(pointer: str, config: str) -> tuple[int, int]:
+    """Line and column of a property in the configuration that the command has read, (0, 0) if it is gone."""
+    from ociruntime.explain.position import locate
+
+    try:
+        with open(config, encoding="utf-8") as file:
+            found = locate(file.read(), pointer)
+    except (OSError, ValueError):
+        return 0, 0
+    return found.line, found.column
 
 
 def _hint(failure: Failure, command: str) -> str:

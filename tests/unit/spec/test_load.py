@@ -57,7 +57,7 @@ def test_a_directory_in_its_place(tmp_path: Path) -> None:
 
 def test_a_fifo_in_its_place_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.json")
-    assert "is empty" in refused(tmp_path / "config.json").what
+    assert "it is empty" in refused(tmp_path / "config.json").what
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
@@ -70,17 +70,17 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "code", "place"),
     [
-        (b'{"ociVersion": "1.3.0",\n "hostname": "\xe9"}', "config-json", "line 2, column 15"),
-        (b'{"ociVersion": "1.3.0", "root": {"path": "r', "config-json", "line 1, column 42"),
-        (b'{"ociVersion": "1.3.0",\n "root": {},\n "root": {}}', "config-duplicate-key", "line 3, column 2"),
+        (b'{"ociVersion": "1.3.0",\n "hostname": "\xe9"}', "config-json", (2, 15)),
+        (b'{"ociVersion": "1.3.0", "root": {"path": "r', "config-json", (1, 42)),
+        (b'{"ociVersion": "1.3.0",\n "root": {},\n "root": {}}', "config-duplicate-key", (3, 2)),
     ],
     ids=["not UTF-8", "truncated", "duplicate key"],
 )
-def test_what_is_no_json(tmp_path: Path, data: bytes, code: str, place: str) -> None:
+def test_what_is_no_json(tmp_path: Path, data: bytes, code: str, place: tuple[int, int]) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(data)
     error = refused(path)
-    assert error.code == code and place in error.what
+    assert (error.code, error.place) == (code, place)
 
 
 WRONG = {
@@ -125,8 +125,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, pointer: str) -> None:
     error = refused(path)
     assert (error.code, error.origin) == (code, pointer)
     assert error.what.endswith(f": {sentence}")
-    line = int(error.what.split("line ")[1].split(",")[0])
-    assert json.dumps(value)[:1] in path.read_text().splitlines()[line - 1]
+    assert path.read_text().splitlines()[error.place[0] - 1][error.place[1] - 1 :].startswith(json.dumps(value)[:1])
 
 
 def test_a_missing_property_is_named_by_its_own_pointer() -> None:
