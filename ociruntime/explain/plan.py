@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, MOUNTS, OPEN, PROCESS, ROOT
+from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
 from ociruntime.core.plan.namespaces import FLAGS
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ AFTER_CLONE = (
     (MOUNTS, "in the namespaces: the mounts, below rootfs"),
     (ROOT, "in the new root"),
     (PROCESS, "in the new root: what the program inherits"),
+    (LIMITS, "on the host: limits, last, because setting up needs more"),
 )
 # unshare(1) and nsenter(1) have other words for two of them.
 WORDS = {"network": "net", "mount": "mount", "pid": "pid --fork"}

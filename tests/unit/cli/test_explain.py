@@ -15,7 +15,7 @@ from ociruntime.core.errors import ConfigError
 from ociruntime.core.options import Globals
 from ociruntime.core.plan.draft import MOUNTS, STAGES, Join, LastCall, Plan
 from ociruntime.core.steps.root import SetHostname
-from ociruntime.explain.plan import lines
+from ociruntime.explain.plan import AFTER_CLONE, BEFORE_CLONE, lines
 
 
 def plan(**members: object) -> Plan:
@@ -28,6 +28,10 @@ def test_commands_stand_beside_their_properties() -> None:
     text = lines(plan())
     assert text[0] == "container x, bundle /b, rootfs /b/rootfs"
     assert text[-1].split() == ["/hostname", "hostname", "box"]
+
+
+def test_every_stage_has_its_chapter() -> None:
+    assert [stage for stage, _ in (*BEFORE_CLONE, *AFTER_CLONE)] == [*STAGES]
 
 
 def test_namespaces_are_new_or_joined() -> None:
