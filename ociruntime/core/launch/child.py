@@ -101,7 +101,7 @@ def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None
     """Write the tape, say ready, and hand over to the player once the parent has everything on record."""
     tape, played = _make_tape(kernel, plan, scene, waiting=True)
     _take_console(kernel, scene, ends)
-    ends.say(wire.READY, played)
+    ends.say(wire.READY, played, scene.found.get("program-file", b""))
     wait_for_go(ends)
     _execute(kernel, scene, tape)
 
@@ -130,7 +130,7 @@ def _wait_and_run(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, run_hook
     _take_console(kernel, scene, ends)
     tape, played = _make_tape(kernel, plan, scene, waiting=False)
     kernel.close(tape)  # written to learn what it plays; the real one names the connection
-    ends.say(wire.READY, played)
+    ends.say(wire.READY, played, scene.found.get("program-file", b""))
     wait_for_go(ends)
     kernel.prctl(PR_SET_PDEATHSIG, 0)
     ends.close()

@@ -95,6 +95,7 @@ class Launch:
         if kind == wire.CONSOLE:
             kind, fields, _ = self.ends.expect()
         self.document["last"] = describe_tape(self.plan.last, fields[0])
+        self.document["file"] = os.fsdecode(fields[1])
         return master
 
     def park(self) -> None:

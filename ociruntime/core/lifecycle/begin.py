@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ProgramError, StepError
+from ociruntime.core.kernel.flags import O_PATH
 from ociruntime.core.launch import wire
+from ociruntime.core.rootfs import open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,16 +42,45 @@ def hear_beginning(
     finally:
         kernel.close(fd)
     if len(report) == 16:
-        raise _refused(document, int.from_bytes(report[:8], "little"), int.from_bytes(report[8:], "little"))
+        raise _refused(kernel, document, int.from_bytes(report[:8], "little"), int.from_bytes(report[8:], "little"))
     if report:  # a startContainer hook
         raise wire.decode_failure(report.split(b"\0")[1:])
 
 
-def _refused(document: dict[str, Any], index: int, number: int) -> Failure:
+def _refused(kernel: Kernel, document: dict[str, Any], index: int, number: int) -> Failure:
     shown, origin = "a system call of the container's init", ""
     for first, deed, pointer in document.get("last") or []:
         if first <= index:
             shown, origin = deed, pointer
     if not shown.startswith("exec "):
         return StepError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="last-step")
-    return ProgramError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="program-exec")
+    hint = _explain(kernel, document, number)
+    sentence = f"{shown}: {os.strerror(number).lower()}"
+    return ProgramError(sentence, errno=number, origin=origin, code="program-exec", hint=hint)
+
+
+def _explain(kernel: Kernel, document: dict[str, Any], number: int) -> str:
+    """What the program's file tells about the refusal. It belongs to the image: read through the root's handle."""
+    from ociruntime.explain.program import hint
+
+    try:
+        root = kernel.open(document["rootfs"], O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return ""
+
+    def read(path: str) -> bytes | None:
+        try:
+            fd = open_in_root(kernel, root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError:
+            return None
+        try:
+            return kernel.read(fd, 4096)
+        except OSError:
+            return b""
+        finally:
+            kernel.close(fd)
+
+    try:
+        return hint(number, document.get("file", ""), read, os.uname().machine)
+    finally:
+        kernel.close(root)

@@ -103,7 +103,6 @@ class Entry:
         self.spec = spec
         self.container = container
         self.scene = Scene()
-        self.last: list[list[int | str]] = []
 
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
@@ -123,8 +122,12 @@ class Entry:
         ends = self._clone(plan, door)
         act(kernel, scene, plan.stages[ATTACH])
         ends.say(wire.GO)
-        master, played = hear_ready(ends)
-        self.last = describe_tape(plan.last, played)
+        master, played, file = hear_ready(ends)
+        told = {
+            "last": describe_tape(plan.last, played),
+            "file": os.fsdecode(file),
+            "rootfs": f"/proc/{self.document['pid']}/root",
+        }
         if console:
             from ociruntime.core.launch.console import send
 
@@ -142,7 +145,7 @@ class Entry:
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, scene.pid)
         kernel.write(scene.handles["start"], b"\n")
-        hear_beginning(kernel, scene.handles.pop("start"), {"last": self.last}, self._hand_over)
+        hear_beginning(kernel, scene.handles.pop("start"), told, self._hand_over)
         return master
 
     def _hand_over(self, number: int) -> None:
@@ -223,9 +226,9 @@ class Entry:
                 pass
 
 
-def hear_ready(ends: wire.Wire) -> tuple[int, bytes]:
-    """The child's console, if it has one, and what its tape plays."""
+def hear_ready(ends: wire.Wire) -> tuple[int, bytes, bytes]:
+    """The child's console, if it has one, what its tape plays, and the program's file."""
     kind, fields, master = ends.expect()
     if kind == wire.CONSOLE:
         kind, fields, _ = ends.expect()
-    return master, fields[0]
+    return master, fields[0], fields[1]

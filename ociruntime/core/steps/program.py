@@ -131,7 +131,10 @@ class FindProgram(Step):
         kernel.setrgid(self.gid)
         kernel.setruid(self.uid)
         try:
-            scene.found["program"] = os.fsencode(self._find(kernel))
+            path = os.fsencode(self._find(kernel))
+            scene.found["program"] = path
+            # For whoever has to explain why it could not be executed after all
+            scene.found["program-file"] = path if path.startswith(b"/") else kernel.getcwd() + b"/" + path
         finally:
             kernel.setruid(uid)
             kernel.setrgid(gid)
