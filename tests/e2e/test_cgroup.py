@@ -179,7 +179,7 @@ def test_pids_limit_holds_inside(box: Box) -> None:
     assert "can't fork" in outcome.err
 
 
-def test_a_pids_limit_of_zero_is_one(box: Box) -> None:
+def test_a_pids_limit_of_zero(box: Box) -> None:
     """The init runs, and cannot fork: so says the specification since 1.3."""
     resources(box, pids={"limit": 0})
     outcome = box.run("echo alive; (echo forked); :")

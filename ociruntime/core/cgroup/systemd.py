@@ -85,8 +85,8 @@ def scope_properties(above: str, container_id: str, pid: int) -> list[Property]:
 
 
 def limit_properties(version: str, resources: Part) -> list[Property]:
-    """linux.resources but memory and devices, as far as systemd has properties for them."""
-    cpu, pids, block = (resources.get(key) or {} for key in ("cpu", "pids", "blockIO"))
+    """linux.resources as far as systemd has properties for them; devices and late ones apart."""
+    cpu, block = (resources.get(key) or {} for key in ("cpu", "blockIO"))
     found: list[Property] = []
     if cpu.get("shares"):
         if version == "v2":
@@ -101,10 +101,6 @@ def limit_properties(version: str, resources: Part) -> list[Property]:
     for key, name in (("cpus", "AllowedCPUs"), ("mems", "AllowedMemoryNodes")):
         if version == "v2" and cpu.get(key):
             found.append((name, ("ay", bit_mask(cpu[key]))))
-    if pids.get("limit") is not None:
-        # systemd refuses a limit of zero; the file has it, and nobody can fork in either case.
-        limit = pids["limit"]
-        found.append(("TasksMax", ("t", INFINITY if limit < 0 else max(limit, 1))))
     if block.get("weight"):
         from ociruntime.core.plan.resources_v2 import io_weight
 
@@ -128,13 +124,17 @@ def _quota(quota: int, period: int) -> list[Property]:
     return found
 
 
-def memory_properties(version: str, resources: Part) -> list[Property]:
-    """The limits of memory: set late, as plan.cgroup does with the files."""
+def late_properties(version: str, resources: Part) -> list[Property]:
+    """The limits of memory and of processes: set late, as plan.cgroup does with the files."""
     memory = resources.get("memory") or {}
     limit = memory.get("limit")
+    tasks = (resources.get("pids") or {}).get("limit")
     found: list[Property] = []
+    if tasks is not None:
+        # systemd refuses a limit of zero; the file has it, and nobody can fork in either case.
+        found.append(("TasksMax", ("t", INFINITY if tasks < 0 else max(tasks, 1))))
     if version != "v2":
-        return [("MemoryLimit", ("t", _bytes(limit)))] if limit else []
+        return [*found, ("MemoryLimit", ("t", _bytes(limit)))] if limit else found
     from ociruntime.core.plan.resources_v2 import swap_of
 
     if limit:

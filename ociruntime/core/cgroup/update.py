@@ -31,9 +31,9 @@ def update(kernel: Kernel, record: CgroupRecord, resources: dict[str, Any]) -> N
     if memory.get("checkBeforeUpdate") and (memory.get("limit") or 0) > 0:
         _check_usage(kernel, version, paths, memory["limit"])
     if record.get("driver") == "systemd":
-        from ociruntime.core.cgroup.systemd import limit_properties, memory_properties, set_properties
+        from ociruntime.core.cgroup.systemd import late_properties, limit_properties, set_properties
 
-        properties = [*limit_properties(version, resources), *memory_properties(version, resources)]
+        properties = [*limit_properties(version, resources), *late_properties(version, resources)]
         set_properties(record["unit"], properties, user=bool(record.get("user")))
     _write_all(kernel, resource_writes(version, paths, resources))
 

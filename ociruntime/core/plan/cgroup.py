@@ -31,9 +31,9 @@ PATH = "/linux/cgroupsPath"
 def contribute(draft: Draft) -> None:
     """The container's cgroups, what they limit, and the way into them.
 
-    HOST makes them, undoably, and sets what they limit; memory is left to the end (LIMITS), when the init has
-    become small. clone3 starts the init in the unified one, if there
-    is any; into the v1 ones it moves itself first thing in ENTER, before its cgroup namespace.
+    HOST makes them, undoably, and sets what they limit; memory and processes are left to the end (LIMITS),
+    when the init has become small. clone3 starts the init in the unified one, if there is any; into the v1
+    ones it moves itself first thing in ENTER, before its cgroup namespace.
     """
     linux: Linux = draft.spec.get("linux") or {}
     resources: Resources = linux.get("resources") or {}

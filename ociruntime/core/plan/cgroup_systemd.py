@@ -8,8 +8,8 @@ and the way into them, is as without systemd.
 from __future__ import annotations
 
 from ociruntime.core.cgroup.systemd import (
+    late_properties,
     limit_properties,
-    memory_properties,
     own_user_manager,
     slice_path,
     unit_of,
@@ -86,9 +86,9 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources, *, unit: 
     elif rules:
         for step in v1_device_writes(paths, resources["devices"]):
             draft.add(ATTACH, step)
-    late = memory_properties(draft.host.cgroup, resources)
+    late = late_properties(draft.host.cgroup, resources)
     if late:
-        draft.add(LIMITS, SetUnit(origin="/linux/resources/memory", unit=unit, properties=tuple(late), user=user))
+        draft.add(LIMITS, SetUnit(origin="/linux/resources", unit=unit, properties=tuple(late), user=user))
     for step in resource_writes(draft.host.cgroup, paths, resources):
         draft.add(LIMITS if step.late else ATTACH, step)
     owner = delegated_to(draft) if draft.host.cgroup == "v2" else 0

@@ -10,6 +10,7 @@ MOUNTS   child   container's mount namespace, host root    everything up to the 
 ROOT     child   container's root                          pivot, masks, sysctl, names
 PROCESS  child   container's root                          attributes that survive execve
 -------------------------------- execve of the tape player ----------------------------------
+LIMITS   parent  host, the child waits for `start`         limits too small for hooks and an interpreter
 last     player  container's root, at `start`              the tape: seccomp, identity, program
 """
 

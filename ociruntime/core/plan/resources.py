@@ -103,7 +103,10 @@ def add_rdma(writes: Writes, resources: Part) -> None:
 
 
 def add_pids(writes: Writes, resources: Part) -> None:
-    """Zero is a limit (since 1.3 of the specification): the init runs and may not fork."""
+    """Zero is a limit (since 1.3 of the specification): the init runs and may not fork.
+
+    Late, for the clone of the init into its cgroup would count (EAGAIN), and so would hooks.
+    """
     limit = (resources.get("pids") or {}).get("limit")
     if limit is not None:
-        writes.add("pids.max", limit_text(limit), "pids/limit")
+        writes.add("pids.max", limit_text(limit), "pids/limit", late=True)

@@ -12,8 +12,8 @@ from ociruntime.core.cgroup.systemd import (
     bit_mask,
     device_groups,
     device_properties,
+    late_properties,
     limit_properties,
-    memory_properties,
     own_user_manager,
     slice_path,
     unit_of,
@@ -67,8 +67,6 @@ def test_slices_lie_in_each_other() -> None:
         ),
         ({"cpu": {"quota": -1}}, [("CPUQuotaPerSecUSec", ("t", INFINITY))], [("CPUQuotaPerSecUSec", ("t", INFINITY))]),
         ({"cpu": {"cpus": "0-2,9"}}, [("AllowedCPUs", ("ay", [7, 2]))], []),
-        ({"pids": {"limit": 0}}, [("TasksMax", ("t", 1))], [("TasksMax", ("t", 1))]),
-        ({"pids": {"limit": -1}}, [("TasksMax", ("t", INFINITY))], [("TasksMax", ("t", INFINITY))]),
         ({"blockIO": {"weight": 10}}, [("IOWeight", ("t", 1))], [("BlockIOWeight", ("t", 10))]),
     ],
 )
@@ -77,16 +75,22 @@ def test_limits_as_properties(resources: dict[str, Any], v2: list[Any], v1: list
     assert limit_properties("v1", resources) == v1
 
 
+def test_processes_as_properties() -> None:
+    for limit, wanted in ((0, 1), (5, 5), (-1, INFINITY)):
+        assert late_properties("v2", {"pids": {"limit": limit}}) == [("TasksMax", ("t", wanted))]
+        assert late_properties("v1", {"pids": {"limit": limit}}) == [("TasksMax", ("t", wanted))]
+
+
 def test_memory_as_properties() -> None:
     given = {"memory": {"limit": 100, "swap": 150, "reservation": 50}, "unified": {"memory.high": "80"}}
-    assert memory_properties("v2", given) == [
+    assert late_properties("v2", given) == [
         ("MemoryMax", ("t", 100)),
         ("MemoryLow", ("t", 50)),
         ("MemorySwapMax", ("t", 50)),
         ("MemoryHigh", ("t", 80)),
     ]
-    assert memory_properties("v1", given) == [("MemoryLimit", ("t", 100))]
-    assert memory_properties("v2", {"memory": {"limit": -1}})[0] == ("MemoryMax", ("t", INFINITY))
+    assert late_properties("v1", given) == [("MemoryLimit", ("t", 100))]
+    assert late_properties("v2", {"memory": {"limit": -1}})[0] == ("MemoryMax", ("t", INFINITY))
 
 
 def test_masks() -> None:
@@ -138,7 +142,7 @@ def drafted(host: Host, linux: dict[str, Any], **rest: Any) -> Draft:
 
 def test_a_plan_on_v2() -> None:
     host = Host(cgroup="v2", cgroup_mounts={"": "/cg"}, cgroup_self={"": "/x"})
-    resources = {"pids": {"limit": 3}, "memory": {"limit": 9}, "devices": [{"allow": False}]}
+    resources = {"cpu": {"shares": 1024}, "pids": {"limit": 3}, "memory": {"limit": 9}, "devices": [{"allow": False}]}
     draft = drafted(host, {"cgroupsPath": "machine.slice:libpod:box", "resources": resources})
     path = "/cg/machine.slice/libpod-box.scope"
     assert draft.cgroup == {
@@ -149,15 +153,16 @@ def test_a_plan_on_v2() -> None:
     scope, *rest = draft.stages[ATTACH]
     assert isinstance(scope, StartScope)
     assert scope.describe() == (
-        "systemd-run --scope --unit=libpod-box.scope --slice=machine.slice -p Delegate=yes -p TasksMax=3"
+        "systemd-run --scope --unit=libpod-box.scope --slice=machine.slice -p Delegate=yes -p CPUWeight=100"
     )
     assert [step.describe().partition(":")[0] for step in rest] == [
         f"# device filter of {path}",
-        f"echo 3 > {path}/pids.max",
+        f"echo 100 > {path}/cpu.weight",
     ]
     assert [step.describe() for step in draft.stages[LIMITS]] == [
-        "systemctl set-property --runtime libpod-box.scope MemoryMax=9",
+        "systemctl set-property --runtime libpod-box.scope TasksMax=3 MemoryMax=9",
         f"echo 9 > {path}/memory.max",
+        f"echo 3 > {path}/pids.max",
     ]
 
 
