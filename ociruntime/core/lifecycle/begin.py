@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.errors import ProgramError, StepError
-from ociruntime.core.kernel.flags import O_PATH
 from ociruntime.core.launch import wire
-from ociruntime.core.rootfs import open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +59,8 @@ def _refused(kernel: Kernel, document: dict[str, Any], index: int, number: int) 
 
 def _explain(kernel: Kernel, document: dict[str, Any], number: int) -> str:
     """What the program's file tells about the refusal. It belongs to the image: read through the root's handle."""
+    from ociruntime.core.kernel.flags import O_PATH
+    from ociruntime.core.rootfs import open_in_root
     from ociruntime.explain.program import hint
 
     try:
