@@ -1,4 +1,4 @@
-"""The tutorial is typed, command by command, and prints what it says."""
+"""The pages with commands are typed, command by command, and print what they say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCS = console.REPOSITORY / "docs"
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME", console.REPOSITORY / ".venv/bin/ociruntime")).absolute()
 
 
-@pytest.mark.parametrize("page", ["tutorial.md"])
+@pytest.mark.parametrize("page", ["tutorial.md", "configuration.md"])
 def test_page(page: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("containers by hand need root")
