@@ -38,8 +38,7 @@ class Directories(Recipe):
 
     def make(self, root: Root) -> None:
         for name in self.names:
-            if not root.has(name):
-                root.directory(name, self.mode)
+            root.ensure(name, self.mode)
 
 
 # Where the runtime mounts. They are made here because a runtime cannot, in a root that is read-only or

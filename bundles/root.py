@@ -86,6 +86,14 @@ class Root:
             self._give(fd, owner)
         self._modes[tuple(parts)] = mode & 0o1777
 
+    def ensure(self, name: str, mode: int = 0o755) -> None:
+        """Make a directory that may be there already, and then stays as it is."""
+        parts = components(name)
+        there = tuple(parts) in self._modes
+        with self._open_directory(parts, make=True):
+            if not there:
+                self._modes[tuple(parts)] = mode
+
     def file(self, name: str, content: BinaryIO, mode: int = 0o644, owner: Owner | None = None) -> None:
         """Make a regular file of all that `content` still holds; whatever had the name is replaced."""
         with self._place(name) as (parent, leaf):

@@ -13,6 +13,9 @@ Both sources become a stream of entries, and one function decides about an entry
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import lzma
 import os
 import stat
@@ -20,12 +23,19 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from attrs import frozen
 
 from .errors import BundleError, RefusedError
-from .root import Owner, Root, components
+from .root import CHUNK, Owner, Root, components
+
+COMPRESSIONS: Final[dict[bytes, Callable[..., object]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+MAX_SIP: Final = CHUNK  # what `Root.file` asks for at once; a name has at most 4096 bytes (PATH_MAX)
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -88,7 +98,7 @@ _TAR_KINDS: Final = {
 
 
 def _archive_entries(source: Path) -> Iterator[Entry]:
-    with tarfile.open(source, "r:*") as archive:
+    with _decompressed(source) as content, tarfile.open(fileobj=Sips(content), mode="r:") as archive:
         for member in archive:
             yield Entry(
                 name=member.name,
@@ -101,12 +111,49 @@ def _archive_entries(source: Path) -> Iterator[Entry]:
             )
 
 
+class Sips(io.RawIOBase):
+    """A stream that gives little at a time.
+
+    tarfile reads a long name or a pax header in one piece of whatever size the archive claims, which a
+    few kilobytes of compressed zeros can make any number of gigabytes of memory.
+    """
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_SIP:
+            raise RefusedError(f"an entry with a header of {size} bytes; {MAX_SIP} are plenty for any name")
+        return self._content.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+def _decompressed(source: Path) -> BinaryIO:
+    with source.open("rb") as file:
+        magic = file.read(6)
+    for prefix, opener in COMPRESSIONS.items():
+        if magic.startswith(prefix):
+            return cast(BinaryIO, opener(source, "rb"))
+    return source.open("rb")
+
+
 def _member_opener(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], BinaryIO]:
     def opener() -> BinaryIO:
         content = archive.extractfile(member)
         if content is None:
             raise BundleError(f"{member.name!r}: no content in the archive")
-        return content  # type: ignore[return-value]  # typeshed: IO[bytes], which reads and closes as well
+        return cast(BinaryIO, content)
 
     return opener
 
@@ -131,8 +178,16 @@ def _found(name: str, status: os.stat_result, fd: int, leaf: str) -> Entry:
         mode=stat.S_IMODE(status.st_mode),
         owner=(status.st_uid, status.st_gid),
         link=os.readlink(leaf, dir_fd=fd) if kind == stat.S_IFLNK else "",
-        open=lambda: os.fdopen(os.open(leaf, _READ, dir_fd=fd), "rb"),
+        open=lambda: _opened(leaf, fd),
     )
+
+
+def _opened(leaf: str, directory: int) -> BinaryIO:
+    fd = os.open(leaf, _READ, dir_fd=directory)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # somebody has put another one in its place
+        os.close(fd)
+        raise RefusedError(f"{leaf!r}: changed while it was copied")
+    return os.fdopen(fd, "rb")
 
 
 def _is_link(name: str, fd: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bundles import root as roots
+from bundles.build import Request, build, catalogue
 from bundles.errors import BundleError, RefusedError
 from bundles.root import Root, reachable
 from bundles.unpack import unpack
@@ -144,6 +146,31 @@ def test_too_many_bytes_are_refused(tmp_path: Path) -> None:
     source = archive(tmp_path / "a.tar.gz", member("zeros", data=bytes(1 << 20)), mode="w:gz")
     with Root(tmp_path / "root", max_bytes=(1 << 20) - 1) as root, pytest.raises(RefusedError):
         unpack(source, root)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_wants_all_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
+    info, _ = member("x", kind)
+    info.size = 1 << 40
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+    with pytest.raises(RefusedError, match="an entry with a header of"):
+        unpacked(tmp_path, tmp_path / "a.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["proc", "dev", "sys"])
+def test_a_mount_point_that_leads_away_is_refused(tmp_path: Path, outside: Path, name: str) -> None:
+    source = archive(tmp_path / "a.tar", member(name, SYM, link=str(outside)))
+    with pytest.raises(RefusedError, match=rf"'{name}': not a directory"):
+        build(catalogue()["alpine"], Request(tmp_path / "b", rootfs=source))
+    assert not (tmp_path / "b").exists()
+
+
+def test_directories_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+    source = archive(tmp_path / "a.tar", member("proc", DIRECTORY, mode=0o555), member("dev/x", data=b"x"))
+    build(catalogue()["alpine"], Request(tmp_path / "b", rootfs=source))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "b/rootfs").iterdir()}
+    assert modes == {"proc": 0o555, "dev": 0o755, "sys": 0o755}
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
