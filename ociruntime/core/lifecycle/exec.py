@@ -115,7 +115,7 @@ class Entry:
             kernel.prctl(PR_SET_DUMPABLE, 0)
         console = self._connect_console()
         watcher = connect_watcher(options.pidfd_socket)
-        plan = plan_exec(self.spec, self.container.id, options, preserve)
+        plan = plan_exec(self.spec, self.container.id, options, preserve, kernel.capget()[1])
         tell(plan.warnings, plan.remarks)
         door = self._open_door()
         self._prepare(plan)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.steps.process import UNLIMITED, SetIoPriority, SetMemoryPolicy, SetPersonality, SetScheduler
+from ociruntime.core.steps.process import (
+    UNLIMITED,
+    SetAffinity,
+    SetIoPriority,
+    SetMemoryPolicy,
+    SetPersonality,
+    SetScheduler,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +49,7 @@ MEMORY_MODES = {
 MEMORY_FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
 
 MOST_NODES = 1024  # CONFIG_NODES_SHIFT is at most 10
+MOST_CPUS = 8192  # CONFIG_NR_CPUS is at most that
 
 
 def limits(document: Mapping[str, Any], origin: str) -> list[dict[str, Any]]:
@@ -73,6 +81,14 @@ def attributes(document: Mapping[str, Any], origin: str, linux: Mapping[str, Any
         yield memory_policy(linux["memoryPolicy"], "/linux/memoryPolicy")
     if linux.get("personality"):
         yield personality(linux["personality"], "/linux/personality")
+
+
+def affinity(document: Mapping[str, Any], which: str, origin: str) -> list[Step]:
+    """A step for "initial" or "final" of execCPUAffinity; none where that leaves the CPUs to the cpuset."""
+    text = (document.get("execCPUAffinity") or {}).get(which) or ""
+    here = f"{origin}/execCPUAffinity/{which}"
+    cpus = numbers(text, MOST_CPUS, here)
+    return [SetAffinity(origin=here, cpus=tuple(sorted(cpus)), shown=text)] if cpus else []
 
 
 def scheduler(wanted: Mapping[str, Any], origin: str) -> SetScheduler:
@@ -132,15 +148,23 @@ def memory_policy(wanted: Mapping[str, Any], origin: str) -> SetMemoryPolicy:
 def _node_mask(nodes: str, origin: str) -> bytes:
     """A list such as "0-3,7" as a bit mask of whole 64 bit words, b"" for none."""
     mask = 0
-    for part in nodes.split(",") if nodes else ():
+    for number in numbers(nodes, MOST_NODES, origin):
+        mask |= 1 << number
+    return mask.to_bytes((mask.bit_length() + 63) // 64 * 8, "little")
+
+
+def numbers(text: str, most: int, origin: str) -> set[int]:
+    """The numbers of a list such as "0-3,7" (cpuset(7), List Format), all below `most`. Raises ConfigError."""
+    found: set[int] = set()
+    for part in text.split(",") if text else ():
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ConfigError(f"{nodes!r} is not a list of nodes", code="list", origin=origin, hint='e.g. "0-3,7"')
+            raise ConfigError(f"{text!r} is not a list of numbers", code="list", origin=origin, hint='e.g. "0-3,7"')
         low, high = int(first), int(last or first)
-        if not low <= high < MOST_NODES:
-            raise ConfigError(f"{part!r} is not a range of nodes", code="list", origin=origin)
-        mask |= (1 << high + 1) - (1 << low)
-    return mask.to_bytes((mask.bit_length() + 63) // 64 * 8, "little")
+        if not low <= high < most:
+            raise ConfigError(f"{part!r} is not a range of numbers below {most}", code="list", origin=origin)
+        found.update(range(low, high + 1))
+    return found
 
 
 def _word(table: Mapping[str, int], word: str, what: str, origin: str) -> int:

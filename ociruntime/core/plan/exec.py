@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.kernel.flags import CLONE_NEWUSER
-from ociruntime.core.plan.draft import MOUNTS, OPEN, STAGES, Plan
+from ociruntime.core.plan.attributes import affinity
+from ociruntime.core.plan.capabilities import ALL
+from ociruntime.core.plan.draft import MOUNTS, OPEN, PROCESS, STAGES, Plan
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.plan.process import KEEP_GROUPS, Surroundings, plan_process
 from ociruntime.core.plan.program import socket_activation
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Step
 
 
-def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int) -> Plan:
-    """Steps of the stages HOST, OPEN, ATTACH, MOUNTS (the terminal) and PROCESS, and the last calls."""
+def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int, capabilities: int = ALL) -> Plan:
+    """Steps of the stages HOST, OPEN, ATTACH, MOUNTS (the terminal) and PROCESS, and the last calls.
+
+    preserve       descriptors from 3 on that the process inherits
+    capabilities   the runtime's own, which limit the process unless it lives in a user namespace of the container's
+    """
     linux = spec.get("linux") or {}
     process = options.process
     new_user = any(FLAGS[entry["type"]] == CLONE_NEWUSER for entry in linux.get("namespaces") or [])
@@ -35,6 +41,7 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
     around = Surroundings(
         id=container_id,
         linux=linux,
+        grantable=ALL if new_user else capabilities,
         new_user=new_user,
         make_cwd=False,
         keep_groups=(spec.get("annotations") or {}).get(KEEP_GROUPS) == "1",
@@ -44,6 +51,11 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
         seccomp_after=after,
     )
     planned = plan_process(process, around)
+    # The process starts on the initial CPUs, since the parent does; the cgroup it is born in changes that to its
+    # cpuset, and the final ones are chosen from there (config.md, execCPUAffinity)
+    asked = process if process.get("execCPUAffinity") else spec.get("process") or {}
+    stages[OPEN].extend(affinity(asked, "initial", around.origin))
+    stages[PROCESS].extend(affinity(asked, "final", around.origin))
     for stage, steps in planned.stages.items():
         stages[stage].extend(steps)
     if process.get("terminal"):

@@ -259,6 +259,25 @@ class SetMemoryPolicy(Step):
             ) from None  # fmt: skip
 
 
+class SetAffinity(Step):
+    """The CPUs that a process may run on (sched_setaffinity(2)); its children inherit them."""
+
+    cpus: tuple[int, ...] = ()
+    shown: str = ""
+
+    def describe(self) -> str:
+        return f"taskset --cpu-list --pid {self.shown} $$"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        try:
+            kernel.sched_setaffinity(0, set(self.cpus))
+        except OSError as error:
+            raise StepError(
+                f"cannot run on the CPUs {self.shown}", code="affinity", errno=error.errno or 0,
+                hint="one of them at least must be online, and in the cpuset of the cgroup",
+            ) from None  # fmt: skip
+
+
 class SetUmask(Step):
     """Which permissions new files do not get (umask(2))."""
 

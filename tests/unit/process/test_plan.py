@@ -7,15 +7,24 @@ from typing import Any
 import pytest
 
 from ociruntime.core.errors import ConfigError, HostError
-from ociruntime.core.options import CreateOptions, Globals
+from ociruntime.core.options import CreateOptions, ExecOptions, Globals
 from ociruntime.core.plan import process
 from ociruntime.core.plan.attributes import RLIMITS, memory_policy, scheduler
 from ociruntime.core.plan.capabilities import ALL, SYS_ADMIN
-from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, PROCESS, Draft, Host, LastCall
+from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, PROCESS, Draft, Host, LastCall, Plan
+from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.last import Found, Strings
 from ociruntime.core.plan.process import ProcessPlan, Surroundings, plan_process
 from ociruntime.core.plan.program import socket_activation
-from ociruntime.core.steps.process import CheckIds, JoinKeyring, NoNewPrivileges, RaiseHardLimit, SetGroups, SetUmask
+from ociruntime.core.steps.process import (
+    CheckIds,
+    JoinKeyring,
+    NoNewPrivileges,
+    RaiseHardLimit,
+    SetAffinity,
+    SetGroups,
+    SetUmask,
+)
 from ociruntime.core.steps.program import EnterCwd, FindHome, FindProgram
 
 FILTER = LastCall(name="seccomp", args=(1, 0, b""))
@@ -371,3 +380,40 @@ def test_the_filter_is_prepared_by_the_parent() -> None:
     process.contribute(made)
     assert made.stages[OPEN][0].origin == "/linux/seccomp"
     assert "seccomp" in [call.name for call in made.last]
+
+
+# --- exec ----------------------------------------------------------------------------------------
+
+
+def plan_of_exec(wanted: dict[str, Any], spec: dict[str, Any] | None = None, **more: Any) -> Plan:
+    whole: Any = {"ociVersion": "1.3.0", **(spec or {})}
+    return plan_exec(whole, "c", ExecOptions(process=wanted), 0, **more)
+
+
+def cpus(made: Plan, stage: str) -> list[tuple[int, ...]]:
+    return [one.cpus for one in made.stages[stage] if isinstance(one, SetAffinity)]
+
+
+def test_affinity_of_exec_before_and_after_the_cgroup() -> None:
+    made = plan_of_exec(document(execCPUAffinity={"initial": "1", "final": "0-2,5"}))
+    assert (cpus(made, OPEN), cpus(made, PROCESS)) == ([(1,)], [(0, 1, 2, 5)])
+    assert isinstance(made.stages[PROCESS][0], SetAffinity)
+
+
+def test_the_containers_affinity_is_for_exec_only() -> None:
+    container = {"process": document(execCPUAffinity={"final": "3"})}
+    assert cpus(plan_of_exec(document(), container), PROCESS) == [(3,)]
+    assert cpus(plan_of_exec(document(execCPUAffinity={"final": "4"}), container), PROCESS) == [(4,)]
+    assert not [one for one in plan(container["process"]).stages[PROCESS] if isinstance(one, SetAffinity)]
+
+
+def test_an_empty_final_list_leaves_the_cpus_to_the_cpuset() -> None:
+    made = plan_of_exec(document(execCPUAffinity={"initial": "0", "final": ""}))
+    assert (cpus(made, OPEN), cpus(made, PROCESS)) == ([(0,)], [])
+
+
+def test_exec_grants_what_the_runtime_has_or_what_a_user_namespace_gives() -> None:
+    sets = {kind: ["CAP_KILL"] for kind in ("bounding", "effective", "permitted")}
+    assert plan_of_exec(document(capabilities=sets), capabilities=0).warnings
+    inside = {"linux": {"namespaces": [{"type": "user"}]}}
+    assert not plan_of_exec(document(capabilities=sets), inside, capabilities=0).warnings
