@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from ociruntime.core.cgroup.devices import attached, effective_rules, replace_filter
+from ociruntime.core.cgroup.device_rules import effective_rules
+from ociruntime.core.cgroup.devices import attached, replace_filter
 from ociruntime.core.cgroup.host import probe_cgroups
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.plan.draft import Host

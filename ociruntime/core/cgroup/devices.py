@@ -1,42 +1,21 @@
-"""Which devices a container may use: the rules, and on v2 the program that decides by them.
+"""The program that decides by device rules in a v2 cgroup, which has no devices files.
 
-A v2 cgroup has no devices files; a BPF program of type CGROUP_DEVICE answers each mknod(2) and open(2)
-of a device with 1 (allowed) or 0 (linux/bpf.h, kernel/bpf/cgroup.c). The rules hold in order
-(config-linux.md, Allowed Device list): for each of read, write and mknod the last rule about that
-device decides; without one the access is allowed.
+A BPF program of type CGROUP_DEVICE answers each mknod(2) and open(2) of a device with 1 (allowed) or 0
+(linux/bpf.h, kernel/bpf/cgroup.c).
 """
 
 from __future__ import annotations
 
 import os
 
+from ociruntime.core.cgroup.device_rules import ANY
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import u32, u64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ociruntime.core.cgroup.device_rules import Rule
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.spec.types import DeviceRule
-
-    Rule = tuple[bool, str, int, int, str]  # allow; "a", "c" or "b"; major, minor (-1: any); access
-
-ANY = -1
-
-# What every container may use (config-linux.md, Default Devices), and the making of any device node: a
-# node alone opens nothing. With a terminal and without it: /dev/console is bound over by a pts.
-DEFAULT_RULES: tuple[Rule, ...] = (
-    (True, "c", ANY, ANY, "m"),
-    (True, "b", ANY, ANY, "m"),
-    (True, "c", 1, 3, "rwm"),  # null
-    (True, "c", 1, 5, "rwm"),  # zero
-    (True, "c", 1, 7, "rwm"),  # full
-    (True, "c", 1, 8, "rwm"),  # random
-    (True, "c", 1, 9, "rwm"),  # urandom
-    (True, "c", 5, 0, "rwm"),  # tty
-    (True, "c", 5, 1, "rwm"),  # console
-    (True, "c", 5, 2, "rwm"),  # ptmx
-    (True, "c", 136, ANY, "rwm"),  # pts/*
-)
 
 # linux/bpf.h
 BPF_PROG_LOAD = 5
@@ -57,42 +36,6 @@ LDX_W = 0x61
 AND32_K, AND32_X, RSH32_K, MOV32_K, MOV32_X = 0x54, 0x5C, 0x74, 0xB4, 0xBC
 JEQ_K, JNE_K, EXIT = 0x15, 0x55, 0x95
 R0, CONTEXT, TYPE, ASKED, MAJOR, MINOR, SCRATCH = 0, 1, 2, 3, 4, 5, 6
-
-
-def effective_rules(listed: list[DeviceRule]) -> tuple[Rule, ...]:
-    """The rules of linux.resources.devices; where any of them denies, the default devices come after them."""
-    rules = [
-        (
-            entry["allow"],
-            entry.get("type") or "a",
-            _number(entry.get("major")),
-            _number(entry.get("minor")),
-            entry.get("access") or "rwm",
-        )
-        for entry in listed
-    ]
-    if any(not allow for allow, *_ in rules):
-        rules.extend(DEFAULT_RULES)
-    return tuple(rules)
-
-
-def _number(value: int | None) -> int:
-    """A major or minor number; absent and negative ones mean any."""
-    return ANY if value is None or value < 0 else value
-
-
-def rule_text(rule: Rule) -> str:
-    """A rule as the v1 files spell it, after the verb: "allow c 1:3 rwm"."""
-    return f"{'allow' if rule[0] else 'deny'} {v1_line(rule)}"
-
-
-def v1_line(rule: Rule) -> str:
-    """What devices.allow and devices.deny take (cgroup-v1/devices.rst); "a" alone means all of all."""
-    _, kind, major, minor, access = rule
-    if kind == "a" and major == ANY and minor == ANY and access_bits(access) == EVERY_ACCESS:
-        return "a"
-    numbers = f"{'*' if major == ANY else major}:{'*' if minor == ANY else minor}"
-    return f"{kind} {numbers} {access}"
 
 
 def access_bits(access: str) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ociruntime.core.cgroup.devices import Rule
+    from ociruntime.core.cgroup.device_rules import Rule
 
     Property = tuple[str, tuple[str, Any]]  # name, (D-Bus signature, value)
     Part = Mapping[str, Any]  # spec.types.Resources, or a part of it

@@ -130,7 +130,7 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
 
 
 def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
-    from ociruntime.core.cgroup.devices import effective_rules
+    from ociruntime.core.cgroup.device_rules import effective_rules
 
     if draft.host.cgroup == "v2":
         step = FilterDevices(origin=f"{POINTER}/devices", path=paths[""], rules=effective_rules(listed))
@@ -142,7 +142,7 @@ def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> N
 
 def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[WriteCgroup]:
     """devices.deny and devices.allow, in order. Raises HostError where the host has not mounted the controller."""
-    from ociruntime.core.cgroup.devices import effective_rules, v1_line
+    from ociruntime.core.cgroup.device_rules import effective_rules, v1_lines
 
     origin = f"{POINTER}/devices"
     if "devices" not in paths:
@@ -152,10 +152,9 @@ def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[Wr
             origin=origin,
         )
     writes = []
-    for index, rule in enumerate(effective_rules(listed)):
-        file = f"{paths['devices']}/devices.{'allow' if rule[0] else 'deny'}"
-        pointer = f"{origin}/{index}" if index < len(listed) else ""
-        writes.append(WriteCgroup(origin=pointer, path=file, value=v1_line(rule)))
+    for position, verb, line in v1_lines(effective_rules(listed)):
+        pointer = f"{origin}/{position}" if position < len(listed) else ""
+        writes.append(WriteCgroup(origin=pointer, path=f"{paths['devices']}/devices.{verb}", value=line))
     return writes
 
 

@@ -23,7 +23,7 @@ from ociruntime.core.steps.cgroup_systemd import SetUnit, StartScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ociruntime.core.cgroup.devices import Rule
+    from ociruntime.core.cgroup.device_rules import Rule
     from ociruntime.core.cgroup.systemd import Property
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.spec.types import Resources
@@ -74,7 +74,7 @@ def _rules(draft: Draft, resources: Resources) -> tuple[Rule, ...]:
     listed = resources.get("devices") or []
     if not listed or draft.host.in_userns or draft.host.euid:
         return ()
-    from ociruntime.core.cgroup.devices import effective_rules
+    from ociruntime.core.cgroup.device_rules import effective_rules
 
     return effective_rules(listed)
 

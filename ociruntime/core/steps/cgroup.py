@@ -180,7 +180,7 @@ class FilterDevices(Step):
     beside: bool = False  # leave programs of others in place: systemd's
 
     def describe(self) -> str:
-        from ociruntime.core.cgroup.devices import rule_text
+        from ociruntime.core.cgroup.device_rules import rule_text
 
         return f"# device filter of {self.path}: " + ", ".join(rule_text(rule) for rule in self.rules)
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ociruntime.core.cgroup.devices import Rule
+    from ociruntime.core.cgroup.device_rules import Rule
     from ociruntime.core.cgroup.systemd import Property
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.steps.base import Scene

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ociruntime.core.cgroup.devices import ACCESS, ANY, DEFAULT_RULES, TYPES, assemble, effective_rules, v1_line
+from ociruntime.core.cgroup.device_rules import ANY, DEFAULT_RULES, effective_rules, rule_text, v1_lines
+from ociruntime.core.cgroup.devices import ACCESS, TYPES, assemble
+from ociruntime.core.errors import ConfigError
 
-MASK = 0xFFFFFFFF
+Rule = tuple[bool, str, int, int, str]
 
 
 def run(program: bytes, kind: str, device: tuple[int, int], access: str) -> bool:
@@ -108,14 +110,99 @@ def test_rules_end_with_the_defaults_once_something_is_denied() -> None:
     assert rules == ((False, "a", ANY, ANY, "rwm"), (True, "b", 8, ANY, "r"), *DEFAULT_RULES)
 
 
+def test_lines_of_v1() -> None:
+    rules = effective_rules(
+        [{"allow": False, "access": "rwm"}, {"allow": True, "type": "a", "major": 8, "access": "r"}]
+    )
+    assert v1_lines(rules)[:4] == [
+        (0, "deny", "a"),
+        (1, "allow", "c 8:* r"),  # "a 8:* r" would be taken for everything
+        (1, "allow", "b 8:* r"),
+        (2, "allow", "c *:* m"),
+    ]
+
+
+def test_all_of_some_access_is_not_all() -> None:
+    assert v1_lines(((False, "a", ANY, ANY, "w"),)) == [(0, "deny", "c *:* w"), (0, "deny", "b *:* w")]
+
+
+DENY_ALL = (False, "a", ANY, ANY, "rwm")
+
+
 @pytest.mark.parametrize(
-    ("entry", "line"),
+    "rules",
     [
-        ((False, "a", ANY, ANY, "rwm"), "a"),
-        ((True, "c", 1, 3, "rwm"), "c 1:3 rwm"),
-        ((True, "b", ANY, ANY, "m"), "b *:* m"),
-        ((False, "a", ANY, ANY, "w"), "a *:* w"),
+        ((True, "c", 1, ANY, "rw"), (False, "c", 1, 3, "w")),
+        ((True, "c", 1, 3, "rw"), (False, "c", 1, ANY, "w")),
+        ((True, "b", ANY, 3, "r"), (False, "a", 8, 3, "r")),
     ],
 )
-def test_lines_of_v1(entry: tuple[bool, str, int, int, str], line: str) -> None:
-    assert v1_line(entry) == line
+def test_what_v1_would_lose_is_refused(rules: tuple[Rule, ...]) -> None:
+    with pytest.raises(ConfigError, match="cgroup v1 cannot deny") as caught:
+        v1_lines((DENY_ALL, *rules))
+    assert caught.value.origin == "/linux/resources/devices/2"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ((True, "c", 1, 3, "rw"), (False, "c", 1, 3, "w")),
+        ((True, "c", 1, ANY, "r"), (False, "c", 1, 3, "w")),
+        ((True, "c", 1, ANY, "r"), (False, "b", 1, 3, "r")),
+        ((True, "c", 1, ANY, "rw"), DENY_ALL, (False, "c", 1, 3, "w")),
+        ((True, "a", ANY, ANY, "rwm"), (False, "c", 1, 3, "w")),
+    ],
+)
+def test_what_v1_can_do(rules: tuple[Rule, ...]) -> None:
+    assert [rule_text((verb == "allow", *parsed(line))) for _, verb, line in v1_lines((DENY_ALL, *rules))]
+
+
+def parsed(line: str) -> tuple[str, int, int, str]:
+    """A line as the kernel reads it."""
+    if line.startswith("a"):
+        return "a", ANY, ANY, "rwm"
+    kind, numbers, access = line.split()
+    major, minor = (ANY if number == "*" else int(number) for number in numbers.split(":"))
+    return kind, major, minor, access
+
+
+class Exceptions:
+    """The v1 controller's own way to decide (security/device_cgroup.c): a default, and exceptions from it."""
+
+    def __init__(self) -> None:
+        self.default = True
+        self.exceptions: list[tuple[str, int, int, set[str]]] = []
+
+    def write(self, verb: str, line: str) -> None:
+        kind, major, minor, access = parsed(line)
+        if kind == "a":
+            self.default, self.exceptions = verb == "allow", []
+        elif (verb == "allow") == self.default:
+            for entry in self.exceptions:
+                if entry[:3] == (kind, major, minor):
+                    entry[3].difference_update(access)
+        else:
+            self.exceptions.append((kind, major, minor, set(access)))
+
+    def allows(self, kind: str, device: tuple[int, int], access: str) -> bool:
+        hits = [
+            entry[3]
+            for entry in self.exceptions
+            if entry[0] == kind and entry[1] in (ANY, device[0]) and entry[2] in (ANY, device[1])
+        ]
+        if self.default:
+            return not any(set(access) & hit for hit in hits)
+        return any(set(access) <= hit for hit in hits)
+
+
+@given(st.lists(rule, max_size=6).map(tuple), st.sampled_from("bc"), device, st.sampled_from("rwm"))
+def test_v1_never_allows_more_than_the_rules(rules, kind, device, access) -> None:  # type: ignore[no-untyped-def]
+    kernel = Exceptions()
+    try:
+        lines = v1_lines((DENY_ALL, *rules))
+    except ConfigError:
+        return
+    for _, verb, line in lines:
+        kernel.write(verb, line)
+    if kernel.allows(kind, device, access):
+        assert expected((DENY_ALL, *rules), kind, device, access)

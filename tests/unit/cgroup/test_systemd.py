@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ociruntime.core.cgroup.devices import effective_rules
+from ociruntime.core.cgroup.device_rules import effective_rules
 from ociruntime.core.cgroup.systemd import (
     INFINITY,
     bit_mask,

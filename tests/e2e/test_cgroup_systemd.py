@@ -1,0 +1,162 @@
+"""The systemd driver against a real systemd: units, properties, daemon-reload, and nothing left."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ociruntime.core.cgroup.host import probe_cgroups
+from ociruntime.core.kernel import Kernel
+from ociruntime.core.plan.draft import Host
+from tests.e2e.box import Box, Outcome
+
+HOST = Host()
+probe_cgroups(Kernel(), HOST)
+V2 = HOST.cgroup == "v2"
+
+pytestmark = pytest.mark.skipif(
+    not Path("/run/systemd/system").is_dir(), reason="systemd does not run this machine (sd_booted(3))"
+)
+
+
+class Scoped(Box):
+    """A box whose runtime is always told to use systemd."""
+
+    def call(self, *words: str, timeout: float = 120, **options: Any) -> Outcome:
+        return super().call("--systemd-cgroup", *words, timeout=timeout, **options)
+
+    @property
+    def unit(self) -> str:
+        return f"e2e-{self.name}.scope"
+
+    def shown(self, name: str) -> str:
+        """A property of the unit."""
+        command = ["systemctl", "show", "--value", "--property", name, self.unit]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def directory(self, controller: str) -> Path:
+        return Path(f"{HOST.cgroup_mounts['' if V2 else controller]}/e2e.slice/e2e-tests.slice/{self.unit}")
+
+    def value(self, v1: str, v2: str) -> str:
+        name = v2 if V2 else v1
+        return (self.directory(name.partition(".")[0]) / name).read_text().strip()
+
+
+@pytest.fixture
+def scoped(box: Box, tmp_path: Path) -> Iterator[Scoped]:
+    """The box of this test, and afterwards the proof that its unit is gone."""
+    scoped = Scoped(tmp_path, box.name)
+    scoped.linux["cgroupsPath"] = f"e2e-tests.slice:e2e:{box.name}"
+    yield scoped
+    assert scoped.call("delete", "--force", scoped.name).status == 0
+    assert scoped.shown("LoadState") == "not-found"
+    assert not scoped.directory("pids").exists()
+
+
+def test_the_container_lives_in_its_scope(scoped: Scoped) -> None:
+    scoped.up()
+    assert scoped.shown("ActiveState") == "active"
+    assert scoped.shown("Slice") == "e2e-tests.slice"
+    assert scoped.shown("Delegate") == "yes"
+    assert scoped.shown("Description") == f"container {scoped.name}"
+    lines = Path(f"/proc/{scoped.pid()}/cgroup").read_text().splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers.split(",")[0] in HOST.cgroup_mounts:
+            assert path == f"/e2e.slice/e2e-tests.slice/{scoped.unit}", line
+
+
+def test_without_a_path_it_is_in_the_system_slice(box: Box, tmp_path: Path) -> None:
+    scoped = Scoped(tmp_path, box.name)
+    del scoped.linux["cgroupsPath"]
+    scoped.up()
+    text = Path(f"/proc/{scoped.pid()}/cgroup").read_text()
+    assert f"/system.slice/ociruntime-{box.name}.scope" in text
+    assert scoped.delete("--force").status == 0
+
+
+def test_limits_are_properties_and_survive_a_reload(scoped: Scoped) -> None:
+    scoped.linux["resources"].update(
+        memory={"limit": 64 << 20},
+        pids={"limit": 44},
+        cpu={"shares": 512, "quota": 50000, "period": 100000},
+    )
+    scoped.up()
+    assert scoped.shown("TasksMax") == "44"
+    assert scoped.shown("MemoryMax" if V2 else "MemoryLimit") == str(64 << 20)
+    assert scoped.shown("CPUWeight" if V2 else "CPUShares") == ("59" if V2 else "512")
+    assert scoped.shown("CPUQuotaPerSecUSec") == "500ms"
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    assert scoped.value("pids.max", "pids.max") == "44"
+    assert scoped.value("memory.limit_in_bytes", "memory.max") == str(64 << 20)
+    assert scoped.value("cpu.shares", "cpu.weight") == ("59" if V2 else "512")
+    assert scoped.value("cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+
+
+def test_devices_survive_a_reload(scoped: Scoped) -> None:
+    """What a GPU user sees otherwise: systemd takes away what it was not told of."""
+    for kind in ("bounding", "effective", "permitted"):
+        scoped.process["capabilities"][kind].append("CAP_MKNOD")
+    rule = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rwm"}
+    scoped.linux["resources"]["devices"].append(rule)
+    scoped.up("mknod /tmp/fuse c 10 229; mknod /tmp/hpet c 10 228; sleep 1000")
+    for _ in range(2):
+        assert scoped.exec("sh", "-c", "true < /tmp/fuse && echo opened").lines == ["opened"]
+        assert "not permitted" in scoped.exec("sh", "-c", "true < /tmp/hpet").err
+        assert scoped.exec("sh", "-c", "echo x > /dev/null").status == 0
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+def test_update_reaches_systemd_and_the_files(scoped: Scoped) -> None:
+    scoped.linux["resources"]["pids"] = {"limit": 44}
+    scoped.up()
+    assert scoped.call("update", "--pids-limit", "55", "--memory", str(32 << 20), scoped.name) == (0, "", "")
+    assert scoped.shown("TasksMax") == "55"
+    assert scoped.value("pids.max", "pids.max") == "55"
+    assert scoped.value("memory.limit_in_bytes", "memory.max") == str(32 << 20)
+
+
+def test_pause_exec_and_kill(scoped: Scoped) -> None:
+    scoped.up()
+    assert scoped.call("pause", scoped.name).status == 0
+    assert scoped.state()["status"] == "paused"
+    assert scoped.call("resume", scoped.name).status == 0
+    assert scoped.exec("cat", "/proc/self/cgroup").status == 0
+    assert scoped.kill("KILL").status == 0
+    scoped.wait_for("stopped")
+    assert scoped.delete().status == 0
+
+
+def test_run_leaves_no_unit(scoped: Scoped) -> None:
+    assert scoped.run("exit 3").status == 3
+    assert scoped.shown("LoadState") == "not-found"
+    assert scoped.run("exit 4").status == 4
+
+
+def test_a_create_that_fails_leaves_no_unit(scoped: Scoped) -> None:
+    scoped.linux["resources"]["cpu"] = {"shares": 512}
+    scoped.mount("/mnt", "/does/not/exist", "bind", "rbind")
+    assert scoped.create().status == 1
+    assert scoped.shown("LoadState") == "not-found"
+
+
+def test_a_small_memory_limit(scoped: Scoped) -> None:
+    scoped.linux["resources"]["memory"] = {"limit": 1 << 20}
+    assert scoped.run("busybox", "true") == (0, "", "")
+
+
+def test_a_path_of_the_other_driver(scoped: Scoped) -> None:
+    scoped.linux["cgroupsPath"] = "/a/b"
+    outcome = scoped.create()
+    assert outcome.status == 1
+    assert "/linux/cgroupsPath" in outcome.err and "slice:prefix:name" in outcome.err
+
+
+def test_annotations_are_properties(scoped: Scoped) -> None:
+    scoped.spec["annotations"] = {"org.systemd.property.TimeoutStopUSec": "uint64 5000000"}
+    scoped.up()
+    assert scoped.shown("TimeoutStopUSec") == "5s"
