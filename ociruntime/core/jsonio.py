@@ -63,7 +63,7 @@ try:  # a private module of CPython; the public one does the same for five milli
     _encode: Callable[[object, int], Iterable[str]] = make_encoder(
         None, _no_json, quote, None, ":", ",", False, False, False
     )
-except ImportError:
+except (ImportError, TypeError):  # not there, or not as CPython 3.11 to 3.14 have it
     from json import JSONDecoder, JSONEncoder
     from json.encoder import encode_basestring_ascii as quote
 
