@@ -151,10 +151,13 @@ def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[Wr
             code="cgroup-no-controller",
             origin=origin,
         )
-    writes = []
+    writes: list[WriteCgroup] = []
     for position, verb, line in v1_lines(effective_rules(listed)):
-        pointer = f"{origin}/{position}" if position < len(listed) else ""
-        writes.append(WriteCgroup(origin=pointer, path=f"{paths['devices']}/devices.{verb}", value=line))
+        path, pointer = f"{paths['devices']}/devices.{verb}", f"{origin}/{position}" if position < len(listed) else ""
+        if writes and not writes[-1].origin and writes[-1].path == path:
+            writes[-1].value += "\n" + line  # our own rules in one go
+        else:
+            writes.append(WriteCgroup(origin=pointer, path=path, value=line))
     return writes
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ociruntime.core.cgroup.device_rules import DEFAULT_RULES
 from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.options import CreateOptions, Globals
 from ociruntime.core.plan.cgroup import choose_paths, contribute, delegated_to
@@ -99,10 +100,11 @@ def test_device_rules_name_their_property() -> None:
     rules = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229}]
     draft = drafted(host, {"cgroupsPath": "/x", "resources": {"devices": rules}})
     shown = [(step.describe(), step.origin) for step in draft.stages[HOST]]
-    assert shown[1:4] == [
+    assert shown[3][0].startswith("echo c *:* m > /cg/devices/x/devices.allow; echo b *:* m > ")
+    assert shown[3][0].count("echo ") == len(DEFAULT_RULES) and shown[3][1] == ""
+    assert shown[1:3] == [
         ("echo a > /cg/devices/x/devices.deny", "/linux/resources/devices/0"),
         ("echo c 10:229 rwm > /cg/devices/x/devices.allow", "/linux/resources/devices/1"),
-        ("echo c *:* m > /cg/devices/x/devices.allow", ""),
     ]
 
 
