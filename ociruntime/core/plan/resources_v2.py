@@ -22,6 +22,10 @@ THROTTLE = (
 )
 
 
+# What would hit the runtime's own init; the first three are the files of properties that are late as well
+LATE = ("pids.max", "memory.max", "memory.swap.max", "memory.high")
+
+
 def v2_writes(writes: Writes, resources: Part) -> list[WriteCgroup]:
     """All properties but devices."""
     _cpu(writes, resources.get("cpu") or {})
@@ -150,4 +154,4 @@ def _unified(writes: Writes, unified: Part) -> None:
             raise ConfigError(
                 f'"{file}" is not the name of a cgroup file', code="cgroup-unified-key", origin=f"{POINTER}/{origin}"
             )
-        writes.add(file, value, origin, late=file in ("memory.max", "memory.high", "memory.swap.max"))
+        writes.add(file, value, origin, late=file in LATE)

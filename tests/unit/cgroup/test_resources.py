@@ -133,6 +133,12 @@ def test_what_is_late() -> None:
         assert late == {"memory/limit", "memory/swap", "pids/limit"}
 
 
+def test_unified_is_late_where_the_property_is() -> None:
+    given = {"unified": {"pids.max": "9", "cpu.weight": "9"}, "pids": {"limit": 3}}
+    steps = resource_writes("v2", {"": ""}, given)
+    assert [(step.path, step.value) for step in steps if step.late] == [("/pids.max", "3"), ("/pids.max", "9")]
+
+
 def test_unified_comes_last_and_as_it_is() -> None:
     given = {"unified": {"memory.high": "9", "io.max": "8:0 rbps=1\n8:16 rbps=2"}, "pids": {"limit": 3}}
     assert [entry[:2] for entry in writes("v2", given)] == [
