@@ -88,4 +88,11 @@ class OpenLabelProc(Step):
     def _own_proc(kernel: Kernel) -> int:
         from ociruntime.core.rootfs import open_proc
 
-        return open_proc(kernel)
+        try:
+            return open_proc(kernel)
+        except HostError:
+            # A user namespace may have a new procfs only where it sees one already (mount_namespaces(7))
+            raise HostError(
+                "cannot reach the kernel to set the label: the container has no procfs at /proc",
+                code="label-proc", hint="mount proc at /proc in the container",
+            ) from None  # fmt: skip
