@@ -58,6 +58,10 @@ class Log:
                 raise HostError(f"open {g.log}", code="log-file", errno=error.errno or 0) from None
             self._file = _out_of_the_way(descriptor)
 
+    def descriptor(self) -> int:
+        """The file as long as a child has steps to record in it, else -1."""
+        return self._file if self.debugging else -1
+
     def debug(self, message: str, **fields: str | int) -> None:
         """Record a step that was taken; nothing without --debug."""
         if self.debugging:

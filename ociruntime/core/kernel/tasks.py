@@ -150,8 +150,8 @@ class Tasks:
         """bpf(2); `attributes` is what the command uses of union bpf_attr, a bytearray where it answers in it."""
         return _door.syscall(_door.SYS_bpf, command, attributes, len(attributes))
 
-    def close_range(self, first: int, flags: int) -> None:
-        _door.syscall(_door.SYS_close_range, first, 0xFFFFFFFF, flags)
+    def close_range(self, first: int, flags: int, last: int = 0xFFFFFFFF) -> None:
+        _door.syscall(_door.SYS_close_range, first, last, flags)
 
     def execve(self, path: str, args: list[bytes], env: dict[bytes, bytes]) -> None:
         """execve(2); returns only by raising."""

@@ -16,6 +16,7 @@ from ociruntime.core.launch.act import act
 from ociruntime.core.launch.player import sealed
 from ociruntime.core.launch.tape import NONZERO, Tape
 from ociruntime.core.launch.transcribe import inherited, transcribe
+from ociruntime.core.log import LOG
 from ociruntime.core.plan.draft import ENTER, MOUNTS, PROCESS, ROOT
 
 TYPE_CHECKING = False
@@ -72,6 +73,7 @@ class Hooks:
 
 def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    let_go(kernel, scene, ends, scene.first_fd)
     wait_for_go(ends)
     kernel.prctl(PR_SET_DUMPABLE, 0)
     umask = kernel.umask(0)
@@ -95,6 +97,22 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
         _wait_and_run(kernel, plan, scene, ends, hooks.start_container)
     else:
         execute_player(kernel, plan, scene, ends)
+
+
+def let_go(kernel: Kernel, scene: Scene, ends: Wire, first: int, *also: int) -> None:
+    """Close what only the parent needs, from `first` on, before a process of the container can look (CVE-2016-9962).
+
+    A process of the container that may trace us, not dumpable as we are, finds the rest among our descriptors.
+    """
+    keep = {scene.proc, scene.cgroup, scene.rootfs, ends.end.fileno(), LOG.descriptor(), *scene.handles.values(), *also}
+    if "start" in scene.handles:
+        keep.discard(scene.handles["start"])
+    for fd in sorted(keep):
+        if fd >= first:
+            if fd > first:
+                kernel.close_range(first, 0, fd - 1)
+            first = fd + 1
+    kernel.close_range(first, 0)
 
 
 def execute_player(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire) -> None:

@@ -12,7 +12,7 @@ import os
 from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel.flags import CLONE_NEWUSER, O_PATH, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from ociruntime.core.launch.act import act
-from ociruntime.core.launch.child import SIGKILL, ParentGone, execute_player, report, wait_for_go
+from ociruntime.core.launch.child import SIGKILL, ParentGone, execute_player, let_go, report, wait_for_go
 from ociruntime.core.plan.draft import MOUNTS, PROCESS
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Door:
     """Where to: the container's init, the namespaces to join it in, and its cgroups."""
 
-    def __init__(self, pidfd: int, namespaces: int, way: Way | None, rootfs: str) -> None:
+    def __init__(self, pidfd: int, namespaces: int, way: Way, rootfs: str) -> None:
         self.pidfd = pidfd
         self.namespaces = namespaces
         self.way = way
@@ -55,10 +55,12 @@ def enter_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door)
 
 def _enter(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> None:
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    let_go(kernel, scene, ends, scene.first_fd, door.pidfd, door.way.clone, *door.way.tasks)
+    door.way.enter(kernel)
+    door.way.close(kernel)
     wait_for_go(ends)
-    if door.way:
-        door.way.enter(kernel)
     kernel.setns(door.pidfd, door.namespaces)
+    kernel.close(door.pidfd)
     if door.namespaces & CLONE_NEWUSER:
         if scene.handles.pop("keep-groups", None) is None:
             kernel.setgroups([])

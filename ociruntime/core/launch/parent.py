@@ -46,8 +46,9 @@ class Launch:
     def prepare(self, preserve: int, *, listen: bool) -> None:
         """Handles for the child: procfs, the player, and the way in which `start` will reach it."""
         check_preserved(self.kernel, preserve)
-        self.kernel.close_range(3 + preserve, CLOSE_RANGE_CLOEXEC)
         scene = self.scene
+        scene.first_fd = 3 + preserve
+        self.kernel.close_range(scene.first_fd, CLOSE_RANGE_CLOEXEC)
         scene.parent = os.getpid()
         scene.proc = open_proc(self.kernel)
         scene.handles["player"] = open_player(self.kernel)

@@ -52,6 +52,7 @@ def exec(container_id: str, options: ExecOptions, g: Globals) -> int:
     _require_alive(status(container, document), options)
     _check_terminal(options)
     spec: Spec = loads(container.read(CONFIG), f"{container.path}/{CONFIG}")  # type: ignore[assignment]
+    container.close()  # nothing of the state may be open when a child is born into the container
     signals = -1
     if not options.detach:
         from ociruntime.core.lifecycle import foreground
@@ -110,7 +111,8 @@ class Entry:
         activated, _ = socket_activation(os.environ, os.getpid())
         preserve = options.preserve_fds + activated
         check_preserved(kernel, preserve)
-        kernel.close_range(3 + preserve, CLOSE_RANGE_CLOEXEC)
+        scene.first_fd = 3 + preserve
+        kernel.close_range(scene.first_fd, CLOSE_RANGE_CLOEXEC)
         if os.geteuid() == 0:
             kernel.prctl(PR_SET_DUMPABLE, 0)
         console = self._connect_console()
@@ -205,14 +207,14 @@ class Entry:
 
     def _clone_into(self, door: Door) -> int:
         way = door.way
-        if way and way.clone >= 0:
+        if way.clone >= 0:
             try:
                 return self.kernel.clone3(CLONE_INTO_CGROUP, cgroup=way.clone)
             except OSError as error:
                 if error.errno not in NOT_INTO_CGROUP:
                     raise
         pid = self.kernel.clone3(0)
-        if pid and way:
+        if pid:
             way.push(self.kernel, pid)
         return pid
 

@@ -106,8 +106,10 @@ class MapIds(Step):
         try:
             write_proc(kernel, scene.proc, f"{scene.pid}/{self.kind}_map", self.lines)
         except OSError as error:
+            count = self.lines.count(b"\n")
+            shown = self.lines[:60].decode().strip() + (f" … ({count} ranges)" if count > 4 else "")
             raise StepError(
-                f"cannot write the {self.kind} map {self.lines.decode().strip()!r}",
+                f"cannot write the {self.kind} map {shown!r}",
                 code="id-map",
                 errno=error.errno or 0,
                 hint="ranges must not overlap, and the host side must be mapped in the runtime's own user namespace",
