@@ -57,7 +57,14 @@ def _explained(container: Container, place: Path, runtime: str) -> str:
         raise BundleError(f"{runtime} explain {place}: {done.stderr.strip()}")
     said = done.stdout.replace(str(place), str(OUT / container.name))
     said = re.sub(r"(/sys/fs/cgroup)(/\w+)?/\S*explained\b", r"\1\2/explained", said)
-    return "\n".join(line for line in said.splitlines() if not _of_the_machine(line)) + "\n"
+    return "\n".join(_aligned(line) for line in said.splitlines() if not _of_the_machine(line)) + "\n"
+
+
+def _aligned(line: str) -> str:
+    """A step with its command in the same column everywhere: the runtime aligns each output in itself."""
+    origin, _, command = line.partition(" ")
+    step = line.startswith(("/", " "))
+    return f"{origin:29} {command.strip()}".rstrip() if step else line
 
 
 def _of_the_machine(line: str) -> bool:
