@@ -21,7 +21,7 @@ from bundles.running import Plan, identity
 from bundles.samples.network import interface
 from tests.docs.console import cgroups
 
-DEADLINE = 60  # seconds for one command; only reached when something hangs
+DEADLINE = 300  # seconds for one command; only reached when something hangs
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME", ".venv/bin/ociruntime")).absolute()
 RUNTIMES = ("ociruntime", "runc", "crun")
 

@@ -31,7 +31,7 @@ from typing import Final
 
 from attrs import frozen
 
-DEADLINE: Final = 60  # seconds for one command; only reached when something hangs
+DEADLINE: Final = 300  # seconds for one command; only reached when something hangs
 REPOSITORY: Final = Path(__file__).parents[2]
 ELLIPSIS: Final = "\u2026"
 
