@@ -16,6 +16,7 @@ import pytest
 from tests.clients import host, image
 from tests.clients.buildah import Buildah
 from tests.clients.containerd import Containerd, Ctr
+from tests.clients.cri import Cri
 from tests.clients.docker import CLIENT, Docker, Dockerd
 from tests.clients.home import Home
 from tests.clients.podman import Podman
@@ -177,3 +178,15 @@ def builders(home: Home) -> Iterator[Callable[[Path | None], Dockerd]]:
 def builder(home: Home, builders: Callable[[Path | None], Dockerd], runtime: Path | None) -> Dockerd:
     """A dockerd that has the runtime as its default."""
     return builders(runtime)
+
+
+@pytest.fixture(params=["cgroupfs", "systemd"])
+def cri(request: pytest.FixtureRequest, containerd: Containerd, runtime: Path | None) -> Iterator[Cri]:
+    """A CRI client for one runtime and one cgroup driver."""
+    pytest.importorskip("grpc_tools", reason="needs grpcio-tools")
+    systemd = request.param == "systemd"
+    if systemd and not host.has_systemd():
+        pytest.skip("systemd is not PID 1 here: runs in the guest")
+    client = Cri(containerd, ("ociruntime" if runtime else "runc") + ("-systemd" if systemd else ""))
+    yield client
+    client.close()

@@ -89,7 +89,7 @@ class Containerd:
                 done = self.ctr("-n", namespace, "image", "import", self.home.archive)
                 assert done.status == 0, done
             yield
-        for name in (NAMESPACE, "k8s.io"):
+        for name in (NAMESPACE, "k8s.io", "clientscri"):
             host.remove_cgroups(name)
 
     def ctr(self, *args: str | Path) -> Done:

@@ -58,10 +58,12 @@ class Podman:
     def __init__(self, home: Home, runtime: Path | None, cgroups: str | None = None) -> None:
         self.home, self.runtime = home, runtime
         self._environment = configure(home, cgroups or manager())
+        self._made = False
         self._line: list[str | Path] = [*home.prefix, "podman", *(["--runtime", "ociruntime"] if runtime else [])]
 
     def __call__(self, *args: str | Path, stdin: str | None = None, descriptor: Path | None = None) -> Done:
         """Run podman; `descriptor` is a file that it has open as descriptor 3."""
+        self._made |= args[0] in ("create", "play", "pod") or (args[0] == "run" and "--rm" not in args)
         line = [*self._line, *args]
         if descriptor:
             line = ["sh", "-c", 'exec "$@" 3< "$0"', descriptor, *line]
@@ -79,8 +81,10 @@ class Podman:
 
     def need_image(self) -> None:
         """Load the image unless it is there."""
-        if self("image", "exists", "clients:1").status != 0:
+        loaded = self.home.folder / "podman/loaded"
+        if not loaded.exists():
             self.ok("load", "-q", "-i", self.home.archive)
+            loaded.touch()
 
     def inspect(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.ok("container", "inspect", name))[0]
@@ -95,11 +99,12 @@ class Podman:
         return number
 
     def remove_all(self) -> None:
-        self.ok("pod", "rm", "-f", "-a", "-t", "0")
-        self.ok("rm", "-f", "-a", "-t", "0")
-        self.ok("volume", "prune", "-f")
-        if not rootless():
-            remove_pod_cgroups()
+        """Remove what `run --rm` has not removed by itself; in an emulated guest each podman takes seconds."""
+        if self._made:
+            self.ok("pod", "rm", "-f", "-a", "-t", "0")
+            self.ok("rm", "-f", "-a", "-t", "0")
+            if not rootless():
+                remove_pod_cgroups()
 
 
 def remove_pod_cgroups() -> None:
