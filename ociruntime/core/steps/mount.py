@@ -93,7 +93,7 @@ class MountFilesystem(Attributes):
     symlinks: bool = True  # False: the destination must be a directory without any link in its path
 
     def describe(self) -> str:
-        options = ",".join(part for part in (self.shown_options, *self.data) if part)
+        options = self.shown_options or ",".join(self.data)
         return self.command(self.source or self.fstype, f"-t {self.fstype}" + (f" -o {options}" if options else ""))
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
