@@ -33,8 +33,8 @@ def test_every_option_of_the_specification_is_known() -> None:
         "async atime bind defaults dev diratime dirsync exec iversion lazytime loud noatime nodev nodiratime noexec"
         " noiversion nolazytime norelatime nostrictatime nosuid private rbind relatime remount ro rprivate rshared "
         "rslave runbindable rw shared silent slave strictatime suid sync unbindable nosymfollow symfollow ratime rdev "
-        "rdiratime rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow rrelatime rro rrw "
-        "rstrictatime rsuid rsymfollow rnodev idmap ridmap mand nomand tmpcopyup"
+        "rdiratime rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow rrelatime rro"
+        " rrw rstrictatime rsuid rsymfollow rnodev idmap ridmap mand nomand tmpcopyup"
     ).split()
     assert set(required) == set(OPTIONS)
 
