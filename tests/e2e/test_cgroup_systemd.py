@@ -49,7 +49,7 @@ class Scoped(Box):
 @pytest.fixture
 def scoped(box: Box, tmp_path: Path) -> Iterator[Scoped]:
     """The box of this test, and afterwards the proof that its unit is gone."""
-    scoped = Scoped(tmp_path, box.name)
+    scoped = Scoped(tmp_path / "scoped", box.name)
     scoped.linux["cgroupsPath"] = f"e2e-tests.slice:e2e:{box.name}"
     yield scoped
     assert scoped.call("delete", "--force", scoped.name).status == 0
@@ -71,7 +71,7 @@ def test_the_container_lives_in_its_scope(scoped: Scoped) -> None:
 
 
 def test_without_a_path_it_is_in_the_system_slice(box: Box, tmp_path: Path) -> None:
-    scoped = Scoped(tmp_path, box.name)
+    scoped = Scoped(tmp_path / "scoped", box.name)
     del scoped.linux["cgroupsPath"]
     scoped.up()
     text = Path(f"/proc/{scoped.pid()}/cgroup").read_text()
