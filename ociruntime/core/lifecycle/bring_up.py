@@ -98,6 +98,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "last": [],
         "listener": {key: seccomp[key] for key in LISTENER if key in seccomp},
         "program": "process" in spec,
+        "keyring": not options.no_new_keyring,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }
 

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Step
 
 
-def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int, capabilities: int = ALL) -> Plan:
+def plan_exec(
+    spec: Spec, container_id: str, options: ExecOptions, preserve: int, capabilities: int = ALL, *, keyring: bool = True
+) -> Plan:
     """Steps of the stages HOST, OPEN, ATTACH, MOUNTS (the terminal) and PROCESS, and the last calls.
 
     preserve       descriptors from 3 on that the process inherits
+    keyring        whether the container has a session keyring of its own, to be joined
     capabilities   the runtime's own, which limit the process unless it lives in a user namespace of the container's
     """
     linux = spec.get("linux") or {}
@@ -44,6 +47,7 @@ def plan_exec(spec: Spec, container_id: str, options: ExecOptions, preserve: int
         grantable=ALL if new_user else capabilities,
         new_user=new_user,
         make_cwd=False,
+        keyring=keyring,
         keep_groups=(spec.get("annotations") or {}).get(KEEP_GROUPS) == "1",
         first_fd=3 + preserve,
         extra_env=told,
