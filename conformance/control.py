@@ -52,13 +52,15 @@ def wrapped(honest: Runtime, acts: Sequence[saboteur.Sabotage]) -> Runtime:
 
 
 def _try(seat: Court, check: Check, runtimes: Sequence[Runtime]) -> Control:
-    """Against the first runtime that passes the check honestly."""
-    verdict = None
+    """Against runtimes that pass the check honestly, until one is caught: some cannot be broken in that way."""
+    found = Control(check.id, None, None)
     for runtime in runtimes:
         verdict = seat.try_(check, runtime)
         if verdict.status is Status.PASS:
-            return Control(check.id, verdict, seat.try_(check, wrapped(runtime, check.broken_by)))
-    return Control(check.id, verdict, None)
+            found = Control(check.id, verdict, seat.try_(check, wrapped(runtime, check.broken_by)))
+        if found.caught:
+            break
+    return found
 
 
 def control(runtimes: Sequence[str], checks: Sequence[Check], probe: Path) -> list[Control]:

@@ -413,7 +413,7 @@ class Trial:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(path))
             listener.listen(1)
-            listener.settimeout(PATIENCE)
+            listener.settimeout(PATIENCE / 2)
             yield path, listener
 
     def tool(self, *argv: str) -> None:

@@ -377,22 +377,26 @@ def _limit(name: str) -> Any:
         for entry in resources.get("blockIO", {}).values():
             entry[0]["major"], entry[0]["minor"] = _disk()
         seen = t.cgroup_file(t.paused(_limited(t, resources)), controller, file)
-        require(
-            text in seen if " " not in text else text in seen or text == seen, f"{file}: wanted {text}, saw {seen!r}"
-        )
+        shown_so = not text or text in seen.splitlines() or text in seen.split()
+        require(shown_so, f"{file}: wanted {text}, saw {seen!r}")
         if name == "cpu.shares" and version == 2:
             require(seen != "100", "cpu.weight is still the default")
 
     return judge
 
 
+BROKEN = {  # where no limit at all would look the same
+    "memory.limit.unlimited": put("/linux/resources", {"memory": {"limit": 64 * MEGA}}),
+    "pids.limit.unlimited": put("/linux/resources", {"pids": {"limit": 70}}),
+    "cpu.mems": (),
+}
 for _name in LIMITS:
     clause(
         f"resources.{_name}",
         MUST,
         f"config-linux.md{ANCHORS[_name.partition('.')[0]]}",
         f"{_name} is in force for the container's cgroup",
-        broken_by=RESOURCES,
+        broken_by=BROKEN.get(_name, RESOURCES),
     )(_limit(_name))
 
 
@@ -520,7 +524,7 @@ def _node(bundle: Bundle) -> Config:
     raise Skipped("this host has no device to open that is not in every default list")
 
 
-def _opens(t: Trial, *rules: Config, access: str = "rwm", deeds: tuple[str, ...] = ("openr:/mnt/node",)) -> list[int]:
+def opens(t: Trial, *rules: Config, access: str = "rwm", deeds: tuple[str, ...] = ("openr:/mnt/node",)) -> list[int]:
     """errno of the deeds on that device, where the rule ``{}`` stands for the one that allows it."""
     skip_unless(Hierarchies.read().version == 2 or Hierarchies.read().has("devices"), "no devices controller")
     bundle = t.bundle()
@@ -542,7 +546,7 @@ MINE: Config = {}
     broken_by=put("/linux/resources", {"devices": [{"allow": True, "access": "rwm"}]}),
 )
 def device_rules(t: Trial) -> None:
-    expect((_opens(t, DENY, MINE), _opens(t, DENY)), ([0], [1]), "errno of opening a device allowed, denied")
+    expect((opens(t, DENY, MINE), opens(t, DENY)), ([0], [1]), "errno of opening a device allowed, denied")
 
 
 @clause(
@@ -553,7 +557,7 @@ def device_rules(t: Trial) -> None:
     broken_by=reverse("/linux/resources/devices"),
 )
 def device_order(t: Trial) -> None:
-    expect((_opens(t, DENY, MINE), _opens(t, MINE, DENY)), ([0], [1]), "errno with the allowing entry last, first")
+    expect((opens(t, DENY, MINE), opens(t, MINE, DENY)), ([0], [1]), "errno with the allowing entry last, first")
 
 
 @clause(
@@ -564,7 +568,7 @@ def device_order(t: Trial) -> None:
     broken_by=put("/linux/resources/devices/1/access", "rwm"),
 )
 def device_access(t: Trial) -> None:
-    seen = _opens(t, DENY, MINE, access="r", deeds=("openr:/mnt/node", "openw:/mnt/node"))
+    seen = opens(t, DENY, MINE, access="r", deeds=("openr:/mnt/node", "openw:/mnt/node"))
     expect(seen, [0, 1], "errno of reading and writing with access r")
 
 
@@ -582,7 +586,7 @@ def device_access(t: Trial) -> None:
     },
 )
 def device_unset(t: Trial, rule: Config) -> None:
-    expect(_opens(t, DENY, rule), [0], "errno of opening a device that all devices include")
+    expect(opens(t, DENY, rule), [0], "errno of opening a device that all devices include")
 
 
 # ---- unified

@@ -8,7 +8,7 @@ from typing import Any
 from conformance import host
 from conformance.bundle import Bundle, Config
 from conformance.registry import MAY, MUST, clause, each, unobservable
-from conformance.saboteur import drop, put
+from conformance.saboteur import drop, fail, put
 from conformance.trial import Trial, expect, require, skip_unless
 
 MASKED = "config-linux.md#masked-paths"
@@ -52,7 +52,7 @@ def masked(t: Trial, path: str) -> None:
     MUST,
     "runtime.md#create",
     "a masked path that does not exist is no error: there is nothing to read",
-    broken_by={"act": "fail", "verb": "create"},
+    broken_by=fail("create"),
 )
 def masked_missing(t: Trial) -> None:
     config = t.config()
@@ -84,7 +84,7 @@ def readonly(t: Trial, path: str) -> None:
     MUST,
     "runtime.md#create",
     "a read-only path that does not exist is no error: there is nothing to write",
-    broken_by={"act": "fail", "verb": "create"},
+    broken_by=fail("create"),
 )
 def readonly_missing(t: Trial) -> None:
     config = t.config()
@@ -154,7 +154,7 @@ def propagation(t: Trial, name: str) -> None:
     "a slave root receives mounts of the host, a private one does not",
     {
         "slave": (("slave", True), put("/linux/rootfsPropagation", "private")),
-        "private": (("private", False), put("/linux/rootfsPropagation", "slave")),
+        "private": (("private", False), put("/linux/rootfsPropagation", "rslave")),
     },
 )
 def propagation_events(t: Trial, case: tuple[str, bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.bundle import Config
+from conformance.bundle import PROC, Config
 from conformance.registry import MAY, MUST, SHOULD, clause, each, unobservable
 from conformance.saboteur import Sabotage, drop, edit, fail, put
 from conformance.trial import Trial, expect, require
@@ -113,8 +113,8 @@ def _invalid(at: str, value: Any) -> tuple[tuple[str, Any], Sabotage]:
 
 INVALID = {
     "hostname-number": _invalid("/hostname", 5),
-    "mounts-object": _invalid("/mounts", {"destination": "/x"}),
-    "mount-destination-list": _invalid("/mounts/0/destination", ["/x"]),
+    "mounts-object": (("/mounts", {"destination": "/x"}), put("/mounts", [PROC])),
+    "mount-destination-list": (("/mounts/1/destination", ["/x"]), drop("/mounts/1")),
     "options-string": _invalid("/mounts/0/options", "ro"),
     "env-object": _invalid("/process/env", {"A": "1"}),
     "args-string": (("/process/args", "/probe"), put("/process/args", ["/probe"])),
@@ -123,7 +123,10 @@ INVALID = {
     "uid-negative": (("/process/user/uid", -1), put("/process/user/uid", 0)),
     "uid-too-large": (("/process/user/uid", 1 << 32), put("/process/user/uid", 0)),
     "readonly-string": _invalid("/root/readonly", "true"),
-    "namespaces-strings": _invalid("/linux/namespaces", ["pid"]),
+    "namespaces-strings": (
+        ("/linux/namespaces", ["pid"]),
+        put("/linux/namespaces", [{"type": "mount"}, {"type": "uts"}, {"type": "network"}]),
+    ),
     "masked-object": _invalid("/linux/maskedPaths", {"a": "b"}),
     "sysctl-number": _invalid("/linux/sysctl", {"net.core.somaxconn": 5}),
     "rlimit-string": _invalid("/process/rlimits", [{"type": "RLIMIT_CORE", "soft": "0", "hard": "0"}]),

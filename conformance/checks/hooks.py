@@ -222,6 +222,7 @@ for _name in BEFORE_START:
         root = os.stat(box.bundle.rootfs)
         inside = f"{root.st_dev}:{root.st_ino}"
         seen = record["root"] if name == "createContainer" else record["init_root"]
+        require(seen is not None, f"the container's process was gone when the {name} hook ran")
         require(seen != inside, f"the container's root was changed already when the {name} hook ran")
 
     _declare(

@@ -172,7 +172,7 @@ def property_error(t: Trial) -> None:
     MAY,
     CREATE,
     "config.json may be validated before anything is created",
-    broken_by=drop("/process/cwd"),
+    broken_by=put("/process/cwd", "/"),
 )
 def validates(t: Trial) -> None:
     config = t.config()

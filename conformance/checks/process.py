@@ -436,7 +436,10 @@ unobservable(
 
 def _receive(listener: socket.socket) -> int:
     """The pty's master, as the runtime sends it."""
-    connection, _ = listener.accept()
+    try:
+        connection, _ = listener.accept()
+    except TimeoutError:
+        raise Failed("nobody came to the console socket") from None
     with connection:
         connection.settimeout(10)
         _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
