@@ -219,7 +219,7 @@ class Trial:
     group: str
     name: str
     containers: list[Container] = attrs.Factory(list)
-    undo: list[Callable[[], None]] = attrs.Factory(list)
+    undo: list[Callable[[], object]] = attrs.Factory(list)
     tolerated: set[str] = attrs.Factory(set)  # cgroups above a container's own, which may outlive it
     serial: int = 0
 

@@ -18,6 +18,7 @@ MODULES = (
     "namespaces",
     "devices",
     "cgroups",
+    "resources",
     "seccomp",
     "confinement",
     "features",

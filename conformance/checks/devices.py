@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance import spawn
 from conformance.bundle import Config, mount
-from conformance.checks.cgroups import opens
+from conformance.checks.resources import opens
 from conformance.registry import MAY, MUST, SHOULD, clause, each, unobservable
 from conformance.saboteur import Sabotage, drop, put
 from conformance.trial import Skipped, Trial, expect, require

@@ -258,7 +258,6 @@ CLEARED = {
     "ratime": "noatime",
     "rdiratime": "nodiratime",
     "rstrictatime": "relatime",
-    "rnorelatime": "noatime",
     "rsymfollow": "nosymfollow",
 }
 
@@ -280,6 +279,15 @@ for _name, _flag in RECURSIVE.items():
 for _name, _flag in CLEARED.items():
     _option(_name, SHOULD, f"{_name[1:]} for the mount and all below it",
             broken_by=put("/mounts/-1/options", ["rbind"]))(_recursive(_name, _flag, set_=False))  # fmt: skip
+
+
+@_option("rnorelatime", SHOULD, "norelatime for the mount and all below it", broken_by=drop("/mounts/-1"))
+def rnorelatime(t: Trial) -> None:
+    # the kernel has no flag for it: relatime is what remains when nothing else is asked for
+    seen = t.run(_bound(t, _tree(t, "strictatime"), "rbind", "rnorelatime"))
+    for point in ("/mnt", "/mnt/sub"):
+        options = seen.mount(point).options
+        require(not options & {"noatime", "relatime"}, f"{point} is {sorted(options)}")
 
 
 @_option(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from conformance.bundle import CAPABILITIES, Config
+from conformance.host import Hierarchies
 from conformance.registry import MUST, SHOULD, clause, each, unobservable
 from conformance.saboteur import drop, put
 from conformance.trial import Seen, Trial, expect, require, skip_unless
@@ -313,6 +315,21 @@ SCHEDULERS: dict[str, tuple[Config, dict[str, int]]] = {
 }
 
 
+def _real_time(t: Trial, config: Config) -> None:
+    """A v1 cgroup with a real-time budget: kernels with RT_GROUP_SCHED give a new one none (sched(7))."""
+    hierarchies = Hierarchies.read()
+    root = hierarchies.roots.get("cpu", Path("/nowhere"))
+    if hierarchies.version != 1 or not (root / "cpu.rt_runtime_us").exists():
+        return
+    for group in (root / t.group, root / t.group / "rt"):
+        group.mkdir(exist_ok=True)
+        (group / "cpu.rt_runtime_us").write_text("10000")
+    t.tolerated.add(f"{t.group}/rt")
+    t.undo.append(lambda: (root / t.group / "cpu.rt_runtime_us").write_text("0"))
+    t.undo.append(lambda: (root / t.group / "rt" / "cpu.rt_runtime_us").write_text("0"))
+    config["linux"]["cgroupsPath"] = f"/{t.group}/rt"
+
+
 @each(
     "process.scheduler",
     MUST,
@@ -325,7 +342,15 @@ SCHEDULERS: dict[str, tuple[Config, dict[str, int]]] = {
 )
 def scheduler(t: Trial, case: tuple[Config, dict[str, int]]) -> None:
     given, wanted = case
-    seen = t.run(t.config(scheduler=given))["scheduler"] or {}
+    config = t.config(scheduler=given)
+    if given["policy"] in ("SCHED_FIFO", "SCHED_RR"):
+        _real_time(t, config)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, before + 1)  # so that nothing is right by inheritance
+    try:
+        seen = t.run(config)["scheduler"] or {}
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
     expect({key: seen.get(key) for key in wanted}, wanted, "sched_getattr(2)")
 
 

@@ -1,7 +1,8 @@
 """What is known of released runtimes: every departure with its reason, so that a change is noticed.
 
 One JSON file per runtime and version. A check that is not named there is expected to pass, or to be skipped where
-the host cannot show it. ``status`` is what the check says, ``litter`` that something is left behind, ``reason`` why.
+the host cannot show it. ``status`` is what the check says (``unsteady`` for a race that may end either
+way), ``litter`` that something is left behind, ``reason`` why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import attrs
 from conformance.judge import Judgement, Status, Verdict
 
 HERE = Path(__file__).parent
+UNSTEADY = "unsteady"
 
 
 @attrs.frozen
@@ -58,7 +60,7 @@ def surprises(found: Judgement) -> Iterator[Surprise]:
             verdict = found.verdicts[check.id, name]
             record = known.departures.get(check.id, {})
             wanted = record.get("status", "pass")
-            if verdict.status is Status.SKIP:
+            if verdict.status is Status.SKIP or wanted == UNSTEADY:
                 continue
             if verdict.status != wanted or bool(verdict.litter) != bool(record.get("litter")):
                 yield Surprise(verdict, wanted + (" with litter" if record.get("litter") else ""))
@@ -71,7 +73,7 @@ def record(found: Judgement, name: str) -> str:
     for check in found.checks:
         verdict = found.verdicts[check.id, name]
         old = known.departures.get(check.id, {}) if known else {}
-        if verdict.status is Status.SKIP and old:
+        if old and (verdict.status is Status.SKIP or old["status"] == UNSTEADY):
             departures[check.id] = old
         elif verdict.status not in (Status.PASS, Status.SKIP) or verdict.litter:
             entry: dict[str, Any] = {"status": str(verdict.status)}

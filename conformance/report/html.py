@@ -70,7 +70,7 @@ def _row(found: Judgement, clause: Clause, checks: list[Check]) -> str:
     )
 
 
-def _groups(found: Judgement, registry: Registry) -> Iterator[tuple[str, list[tuple[Clause, list[Check]]]]]:
+def groups(found: Judgement, registry: Registry) -> Iterator[tuple[str, list[tuple[Clause, list[Check]]]]]:
     """Clauses where runtimes differ, where all depart, and the rest."""
     judged = {check.id for check in found.checks}
     differ, depart, agree = [], [], []
@@ -131,7 +131,7 @@ def as_html(found: Judgement, registry: Registry) -> str:
         f"{escape('; '.join(f'{key} {value}' for key, value in found.host.items()))}</p>{_totals(found)}",
     ]
     heads = "".join(f"<th>{escape(name)}" for name in found.runtimes)
-    for title, rows in _groups(found, registry):
+    for title, rows in groups(found, registry):
         if rows:
             body = "".join(_row(found, clause, checks) for clause, checks in rows)
             parts.append(f"<h2>{title} ({len(rows)})</h2><table><tr><th>clause<th>level{heads}</tr>{body}</table>")
