@@ -253,6 +253,16 @@ def test_pause_and_resume(box: Box) -> None:
     assert box.state()["status"] == "running"
 
 
+def test_pausing_before_the_start(box: Box) -> None:
+    assert box.create("true").status == 0
+    assert box.call("pause", box.name) == (0, "", "")
+    assert box.state()["status"] == "paused"
+    assert box.start().status == 1
+    assert box.call("resume", box.name) == (0, "", "")
+    assert box.state()["status"] == "created"
+    assert box.start() == (0, "", "")
+
+
 def test_a_paused_container_can_be_killed_and_deleted(box: Box) -> None:
     box.up()
     assert box.call("pause", box.name).status == 0

@@ -53,9 +53,9 @@ def status(container: Container, document: dict[str, Any]) -> str:
         return STOPPED if free else CREATING
     if not is_alive(container.kernel, document):
         return STOPPED
-    if container.has(SOCKET):
-        return CREATED
-    return PAUSED if is_paused(container.kernel, document) else RUNNING
+    if is_paused(container.kernel, document):
+        return PAUSED
+    return CREATED if container.has(SOCKET) else RUNNING
 
 
 def is_paused(kernel: Kernel, document: dict[str, Any]) -> bool:
