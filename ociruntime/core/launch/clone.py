@@ -24,6 +24,8 @@ from ociruntime.core.steps.namespaces import unshare_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.steps.base import Scene
@@ -106,7 +108,16 @@ def _clone_refused(error: OSError) -> StepError:
 
 
 def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:
-    """A process in between enters the user namespace and the others, and clones the init as its sibling."""
+    flags = plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP)
+    return clone_beyond(kernel, flags, lambda: _user_in_time(kernel, plan, scene))
+
+
+def clone_beyond(kernel: Kernel, flags: int, prepare: Callable[[], None]) -> int:
+    """Clone from a process in between, which does `prepare`, clones a sibling of its own and ends.
+
+    For namespaces that the caller could not return from. 0 in the child, which is the caller's (CLONE_PARENT), its
+    process id in the caller. Raises what `prepare` raises, as StepError.
+    """
     reader, writer = os.pipe()
     between = kernel.fork()
     if between:
@@ -114,32 +125,34 @@ def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:
         answer = kernel.read(reader, 4096)
         kernel.close(reader)
         kernel.waitpid(between)
-        number, _, text = answer.partition(b" ")
-        if not number or int(number) <= 0:
-            raise StepError(
-                "cannot enter the container's namespaces",
-                code="namespace-join",
-                errno=-int(number or b"0"),
-                origin=os.fsdecode(text),
-            )
-        return int(number)
+        return _answered(answer)
     kernel.close(reader)
-    origin = "/linux/namespaces"
     try:
-        for join in _user_in_time(kernel, plan, scene):
-            origin = join
-        flags = plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP)
+        prepare()
         pid = kernel.clone3(flags | CLONE_PARENT)
         if pid == 0:
             kernel.close(writer)
             return 0
-        kernel.write(writer, b"%d " % pid)
+        kernel.write(writer, b"%d" % pid)
     except (OSError, Failure) as error:
+        origin = error.origin if isinstance(error, Failure) else "/linux/namespaces"
         kernel.write(writer, b"%d %s" % (-(error.errno or 5), os.fsencode(origin)))
     os._exit(0)
 
 
-def _user_in_time(kernel: Kernel, plan: Plan, scene: Scene) -> list[str]:
+def _answered(answer: bytes) -> int:
+    number, _, origin = answer.partition(b" ")
+    if number and int(number) > 0:
+        return int(number)
+    raise StepError(
+        "cannot enter the container's namespaces",
+        code="namespace-join",
+        errno=-int(number or b"-5"),
+        origin=os.fsdecode(origin),
+    )
+
+
+def _user_in_time(kernel: Kernel, plan: Plan, scene: Scene) -> None:
     """Join what this process may join now, then the user namespace, then what only that one allows."""
     later = []
     for join in plan.joins:
@@ -151,4 +164,3 @@ def _user_in_time(kernel: Kernel, plan: Plan, scene: Scene) -> list[str]:
             later.append(join)
     for join in [join for join in plan.joins if join.type == "user"] + later:
         _join(kernel, scene, join.type, join.origin)
-    return [join.origin for join in plan.joins]

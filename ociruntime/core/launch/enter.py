@@ -33,6 +33,7 @@ class Door:
         self.pidfd = pidfd
         self.namespaces = namespaces
         self.way = way
+        self.privileged = os.geteuid() == 0
         self.rootfs = rootfs  # to change root to, where the container has no mount namespace; "" otherwise
 
 
@@ -53,22 +54,29 @@ def enter_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door)
     raise SystemExit(1)
 
 
+def join_namespaces(kernel: Kernel, door: Door) -> None:
+    """All of them at once; as root of the user namespace where there is one."""
+    if not door.namespaces:
+        return  # a process in between was here before
+    kernel.setns(door.pidfd, door.namespaces)
+    if door.namespaces & CLONE_NEWUSER:
+        if door.privileged:
+            kernel.setgroups([])  # without privilege setgroups(2) is denied, and the groups are the caller's own
+        kernel.setresgid(0)
+        kernel.setresuid(0)
+
+
 def _enter(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> None:
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     let_go(kernel, scene, ends, scene.first_fd, door.pidfd, door.way.clone, *door.way.tasks)
     door.way.enter(kernel)
     door.way.close(kernel)
     wait_for_go(ends)
-    kernel.setns(door.pidfd, door.namespaces)
+    join_namespaces(kernel, door)
     kernel.close(door.pidfd)
-    if door.namespaces & CLONE_NEWUSER:
-        if scene.handles.pop("keep-groups", None) is None:
-            kernel.setgroups([])
-        kernel.setresgid(0)
-        kernel.setresuid(0)
-        # A change of identity clears both (prctl(2))
-        kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
-        kernel.prctl(PR_SET_DUMPABLE, 0)
+    # A change of identity clears both (prctl(2))
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    kernel.prctl(PR_SET_DUMPABLE, 0)
     if door.rootfs:
         kernel.chroot(door.rootfs)
     kernel.chdir("/")

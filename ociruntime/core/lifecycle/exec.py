@@ -19,8 +19,8 @@ from ociruntime.core.kernel.flags import (
 )
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act
-from ociruntime.core.launch.clone import NOT_INTO_CGROUP
-from ociruntime.core.launch.enter import Door, enter_main
+from ociruntime.core.launch.clone import NOT_INTO_CGROUP, clone_beyond
+from ociruntime.core.launch.enter import Door, enter_main, join_namespaces
 from ociruntime.core.launch.parent import check_preserved, describe_tape
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
@@ -194,11 +194,17 @@ class Entry:
     def _clone(self, plan: Plan, door: Door) -> wire.Wire:
         kernel, scene = self.kernel, self.scene
         ends, theirs = wire.pair()
-        if door.namespaces & CLONE_NEWPID and os.geteuid() == 0:
+        if not door.namespaces & CLONE_NEWPID:
+            pid = self._clone_into(door)
+        elif os.geteuid() == 0:
             # The pid namespace is entered by being born in it
             kernel.setns(door.pidfd, CLONE_NEWPID)
             door.namespaces &= ~CLONE_NEWPID
-        pid = self._clone_into(door)
+            pid = self._clone_into(door)
+        else:
+            # Without privilege only the container's user namespace gives the right to enter the others
+            pid = clone_beyond(kernel, 0, lambda: join_namespaces(kernel, door))
+            door.namespaces = 0
         if pid == 0:
             ends.close()
             enter_main(kernel, plan, scene, theirs, door)

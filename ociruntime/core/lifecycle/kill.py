@@ -57,7 +57,7 @@ def signal_init(kernel: Kernel, document: dict[str, Any], signal: int) -> bool:
 def _thaw(kernel: Kernel, document: dict[str, Any]) -> None:
     """A process frozen by the v1 freezer dies only when it is thawed (freezer-subsystem)."""
     record = document.get("cgroup") or {}
-    if record.get("version") == "v1":
+    if "freezer" in (record.get("paths") or {}):
         from ociruntime.core.cgroup.freezer import thaw
 
         thaw(kernel, record)
