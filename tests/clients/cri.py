@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.clients import host, image
 from tests.clients.containerd import Containerd
+from tests.clients.stream import Stream
 
 PROTO = "tests/clients/cri.proto"
 RUNNING, EXITED = 1, 2
@@ -38,6 +39,7 @@ class Cri:
 
         self.handler = handler
         self.messages, services = _compiled()
+        self._home = containerd.home
         self._logs = containerd.folder / "pods"
         self._channel = grpc.insecure_channel(f"unix://{containerd.socket}")
         self.service = services.RuntimeServiceStub(self._channel)
@@ -103,6 +105,13 @@ class Cri:
         request = self.messages.ExecSyncRequest(container_id=identity, cmd=command, timeout=int(host.SECONDS))
         answer = self.service.ExecSync(request, timeout=host.SECONDS)
         return answer.exit_code, answer.stdout.decode() + answer.stderr.decode()
+
+    def stream(self, identity: str, *command: str, tty: bool) -> Stream:
+        """A command with standard input, and a terminal if asked (Exec)."""
+        request = self.messages.ExecRequest(
+            container_id=identity, cmd=command, tty=tty, stdin=True, stdout=True, stderr=not tty
+        )
+        return Stream(self._home, self.service.Exec(request).url)
 
     def stop(self, identity: str, seconds: int) -> None:
         request = self.messages.StopContainerRequest(container_id=identity, timeout=seconds)

@@ -75,6 +75,23 @@ def test_exec_of_what_is_not_there(cri: Cri, same: Same) -> None:
     same(str(error.value.code()))
 
 
+def test_exec_with_input(cri: Cri, same: Same) -> None:
+    stream = cri.stream(cri.start(cri.pod(), "box", *SLEEP), "sh", "-c", "read a; echo got $a; exit 7", tty=False)
+    stream.type("this\n")
+    outcome = (stream.end(), stream.output)
+    assert outcome == (7, "got this\n")
+    same(outcome)
+
+
+def test_exec_on_a_terminal(cri: Cri) -> None:
+    script = "until [ \"$(stty size)\" = '31 71' ]; do usleep 20000; done; tty; read a; exit $a"
+    stream = cri.stream(cri.start(cri.pod(), "box", *SLEEP), "sh", "-c", script, tty=True)
+    stream.resize(31, 71)
+    stream.expect("/dev/pts/0")
+    stream.type("6\n")
+    assert stream.end() == 6
+
+
 def test_what_cannot_be_started(cri: Cri, same: Same) -> None:
     import grpc
 
