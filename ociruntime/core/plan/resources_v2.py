@@ -72,7 +72,7 @@ def _cpu(writes: Writes, cpu: Part) -> None:
 def weight_of_shares(shares: int) -> int:
     """cpu.weight (1 to 10000) for cpu.shares (2 to 262144).
 
-    The curve that runc 1.4 and crun 1.23 adopted: a second degree polynomial of the logarithms through
+    The curve that runc 1.3.2 and crun 1.23 adopted: a second degree polynomial of the logarithms through
     (2, 1), (1024, 100) and (262144, 10000), so the defaults of both worlds meet. The straight line of
     old gave 1024 shares a weight of 39, and small containers next to nothing.
     """
