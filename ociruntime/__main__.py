@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ociruntime import cli
+from ociruntime import cli, preload
 from ociruntime.core.errors import Failure
 from ociruntime.core.log import LOG, write
 
@@ -27,6 +27,10 @@ def main(argv: list[str]) -> NoReturn:
     status = 1
     try:
         status = run(argv[1:])
+        if preload.missing and status == 0:
+            from ociruntime.preload_write import keep
+
+            keep(argv)
     finally:  # a failure to report a failure, at worst, is silent: never a traceback
         os._exit(status)
 

@@ -45,6 +45,8 @@ static const char boot[] = "import gc, posix, sys\n"
                            "elif posix.environ.pop(b'LC_CTYPE', None):\n"
                            "    posix.unsetenv('LC_CTYPE')\n"
                            "sys.path.append(site)\n"
+                           "from ociruntime import preload\n"
+                           "preload.preload(argv)\n"
                            "from ociruntime.__main__ import main\n"
                            "main(argv)\n";
 

@@ -15,6 +15,7 @@ HOT = (
     "ociruntime/commands/",
     "ociruntime/cli.py",
     "ociruntime/__main__.py",
+    "ociruntime/preload.py",
     "ociruntime/__init__.py",
 )
 

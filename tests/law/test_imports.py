@@ -10,6 +10,8 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 # a small C extension. Everything else costs more than a system call of the container's.
 CHEAP = {"__future__", "os", "stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
 CHEAP |= {"_json", "_signal", "_socket", "_prctl", "_blake2"}
+# Within every interpreter before it runs anything.
+CHEAP |= {"posix", "marshal", "_frozen_importlib", "_frozen_importlib_external"}
 
 # Never loaded at run time: what type checkers read.
 FOR_CHECKERS = "ociruntime/core/spec/types.py"
@@ -20,6 +22,7 @@ EXPLANATIONS = "ociruntime.explain"
 ON_FAILURE = {
     ("ociruntime/__main__.py", "ociruntime.docsgen.help"),
     ("ociruntime/__main__.py", "ociruntime.version"),
+    ("ociruntime/__main__.py", "ociruntime.preload_write"),  # once after an installation
     ("ociruntime/__main__.py", "traceback"),
     ("ociruntime/commands/features.py", "ociruntime.version"),
     ("ociruntime/core/lifecycle/begin.py", "ociruntime.explain.program"),  # it could not be executed

@@ -1,0 +1,108 @@
+"""Write the files that preload.py reads, one for each command that engines wait for."""
+
+from __future__ import annotations
+
+import importlib
+import marshal
+import os
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+from types import CodeType
+
+from ociruntime.preload import HEADER, HOME, path_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+# What commands import late, yet nearly always, as engines use them.
+_CREATE = ("lifecycle.create", "spec.rules", "seccomp.cache", "steps.seccomp", "plan.capabilities")
+USUAL: dict[str, tuple[str, ...]] = {
+    "create": _CREATE,
+    "run": (*_CREATE, "lifecycle.run", "lifecycle.foreground", "cgroup.remove"),
+    "exec": ("lifecycle.exec", "lifecycle.foreground", "seccomp.cache", "steps.seccomp"),
+    "start": ("lifecycle.start",),
+    "state": ("lifecycle.state",),
+    "kill": ("lifecycle.kill",),
+    "delete": ("lifecycle.delete", "cgroup.remove"),
+}
+
+
+class _Recorder:
+    """Sees every module of ours that is imported, and remembers in which order they were complete."""
+
+    def __init__(self) -> None:
+        self.stamps: list[tuple[str, int, int]] = []
+        self.modules: list[tuple[str, str, bool, CodeType]] = []
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name.partition(".")[0] == "ociruntime" else None
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(name, spec.loader.path, self)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, path: str, recorder: _Recorder) -> None:
+        super().__init__(name, path)
+        self.recorder = recorder
+
+    def exec_module(self, module: ModuleType) -> None:
+        path, name = str(self.path), module.__name__
+        before = os.stat(path)
+        code = self.get_code(name)
+        assert code is not None  # it is a source file
+        super().exec_module(module)
+        self.recorder.stamps.append((path, before.st_mtime_ns, before.st_size))
+        self.recorder.modules.append((name, path, bool(self.is_package(name)), _without_lines(code)))
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    """A quarter of what is to be read, needed by tracebacks only."""
+    constants = tuple(_without_lines(item) if isinstance(item, CodeType) else item for item in code.co_consts)
+    return code.replace(co_linetable=b"", co_consts=constants)
+
+
+def keep(words: list[str]) -> None:
+    """Write the file that preload.preload would look for on this command line."""
+    command = next((word for word in words if word in USUAL), "")
+    if command and not sys.dont_write_bytecode:
+        write(command)
+
+
+def write(command: str) -> None:
+    """Write the file of a command. All our modules are imported again for it, which takes some 50 ms."""
+    ours = [name for name, module in sys.modules.items() if name.startswith("ociruntime") and _is_source(module)]
+    saved = {name: sys.modules.pop(name) for name in ours}
+    recorder = _Recorder()
+    sys.meta_path.insert(0, recorder)
+    try:
+        for name in ("__main__", f"commands.{command}", *(f"core.{name}" for name in USUAL[command])):
+            importlib.import_module(f"ociruntime.{name}")
+    finally:
+        sys.meta_path.remove(recorder)
+        sys.modules.update(saved)
+    content = marshal.dumps((HOME, recorder.stamps, recorder.modules))
+    total = len(HEADER) + 8 + len(content)
+    _replace(path_of(command), HEADER + total.to_bytes(8, "little") + content)
+
+
+def _is_source(module: ModuleType) -> bool:
+    return (getattr(module, "__file__", None) or "").endswith(".py")
+
+
+def _replace(path: str, content: bytes) -> None:
+    """As the interpreter writes its .pyc files: complete or not at all, and it does not matter if not."""
+    mine = f"{path}.{os.getpid()}"
+    try:
+        fd = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            with open(fd, "wb") as file:
+                file.write(content)
+            os.rename(mine, path)
+        except OSError:
+            os.unlink(mine)
+    except OSError:
+        return
