@@ -135,3 +135,36 @@ def test_a_hook_may_ask_for_the_state(box: Box) -> None:
     }
     assert box.create("true").status == 0
     assert json.loads(out.read_text())["status"] == "creating"
+
+
+@pytest.mark.parametrize("no_new_privileges", [True, False])
+def test_a_start_container_hook_is_the_programs_user(box: Box, no_new_privileges: bool) -> None:
+    """It is a program of the image: as root with every capability it would own the host."""
+    show = "id; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; ulimit -n; umask; pwd; echo $HOME"
+    sets = {kind: ["CAP_KILL", "CAP_CHOWN"] for kind in ("bounding", "effective", "permitted", "inheritable")}
+    box.process.update(
+        user={"uid": 1000, "gid": 1000, "additionalGids": [7], "umask": 0o77},
+        capabilities={**sets, "ambient": ["CAP_KILL"]},
+        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 50, "hard": 60}],
+        noNewPrivileges=no_new_privileges,
+        cwd="/etc",
+        env=["PATH=/bin"],
+    )
+    box.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}],
+    }
+    (box.rootfs / "tmp").chmod(0o777)
+    box.spec["hooks"] = {"startContainer": [hook(f"({show}) > /tmp/hook")]}
+    program = box.run(show)
+    assert program.status == 0, program
+    assert (box.rootfs / "tmp/hook").read_text() == program.out
+    assert "uid=1000(user)" in program.out and "CapAmb:\t0000000000000020" in program.out
+
+
+def test_a_start_container_hook_reaches_no_descriptor_of_the_runtime(box: Box) -> None:
+    box.spec["hooks"] = {"startContainer": [hook("ls -l /proc/self/fd /proc/1/exe /proc/1/fd > /tmp/hook 2>&1")]}
+    assert box.run("true").status == 0
+    said = (box.rootfs / "tmp/hook").read_text()
+    assert "socket" not in said.partition("/proc/1")[0] and "memfd" not in said.partition("/proc/1")[0]
+    assert "python" not in said

@@ -141,6 +141,15 @@ class Tasks:
     def set_mempolicy(self, mode: int, nodemask: bytes, maxnode: int) -> None:
         _door.syscall(_door.SYS_set_mempolicy, mode, nodemask or None, maxnode)
 
+    def seccomp(self, operation: int, flags: int, program: bytes) -> None:
+        """seccomp(2), SECCOMP_SET_MODE_FILTER with the instructions of a filter."""
+        pointer = _door.addressof(program)
+        _door.syscall(_door.SYS_seccomp, operation, flags, u64(len(program) // 8) + u64(pointer))
+
+    def syscall(self, name: str, *args: int | bytes | None) -> int:
+        """Any system call by its name, for calls that a plan holds as values."""
+        return _door.syscall(getattr(_door, f"SYS_{name}"), *args)
+
     def keyctl(
         self, operation: int, argument: int | bytes | None, third: int | bytes | bytearray = 0, fourth: int = 0
     ) -> int:

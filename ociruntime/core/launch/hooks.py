@@ -13,10 +13,11 @@ import time
 
 from ociruntime.core.errors import HookError
 from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
+from ociruntime.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from ociruntime.core.kernel import Kernel
@@ -31,21 +32,30 @@ MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, th
 INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
 
 
-def run_hooks(kernel: Kernel, hooks: Sequence[Hook], state: bytes, kind: str, origin: str, *,
-              environ: Mapping[bytes, bytes] | None = None) -> None:  # fmt: skip
+class Program(Record):
+    """What hooks of the program's own kind, startContainer, share with it."""
+
+    environ: Mapping[bytes, bytes]  # for hooks without `env`
+    confine: Callable[[], None]  # makes the calling process the program's user, or raises OSError
+
+
+def run_hooks(
+    kernel: Kernel, hooks: Sequence[Hook], state: bytes, kind: str, origin: str, *, program: Program | None = None
+) -> None:
     """Run hooks in order. Raises HookError for the first that fails; the rest is not run.
 
     `state` is the JSON document for their standard input; `kind` is the property that lists them and `origin` the
-    JSON pointer to that list; `environ` is for hooks without `env` (for startContainer: the process's).
+    JSON pointer to that list; `program` is for startContainer.
     """
     for index, hook in enumerate(hooks):
-        run_hook(kernel, hook, state, kind, f"{origin}/{index}", environ=environ)
+        run_hook(kernel, hook, state, kind, f"{origin}/{index}", program=program)
 
 
-def run_hook(kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *,
-             environ: Mapping[bytes, bytes] | None = None) -> None:  # fmt: skip
+def run_hook(
+    kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *, program: Program | None = None
+) -> None:
     """Run one hook to its end. Raises HookError."""
-    run = _Running(kernel, hook, environment_of(hook, kind, environ))
+    run = _Running(kernel, hook, environment_of(hook, kind, program), program)
     try:
         problem = run.watch(state, hook.get("timeout") or 0)
     finally:
@@ -57,20 +67,20 @@ def run_hook(kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *
         raise HookError(f"{sentence}; output: {output}" if output else sentence, origin=origin, code="hook-failed")
 
 
-def environment_of(hook: Hook, kind: str, environ: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
+def environment_of(hook: Hook, kind: str, program: Program | None) -> dict[bytes, bytes]:
     """A hook's own env is all that it gets; without one it depends on the kind."""
     if "env" in hook:
         pairs = (entry.partition("=") for entry in hook["env"])
         return {os.fsencode(name): os.fsencode(value) for name, equals, value in pairs if equals and name}
-    if environ is not None:
-        return dict(environ)
+    if program:
+        return dict(program.environ)
     return dict(os.environb) if kind in INHERIT else {}
 
 
 class _Running:
     """A hook between fork and wait."""
 
-    def __init__(self, kernel: Kernel, hook: Hook, env: dict[bytes, bytes]) -> None:
+    def __init__(self, kernel: Kernel, hook: Hook, env: dict[bytes, bytes], program: Program | None) -> None:
         self.kernel = kernel
         self.output = bytearray()
         self.status: int | None = None
@@ -81,7 +91,7 @@ class _Running:
         self.failure_pipe, theirs_failure = kernel.pipe()
         self.pid = kernel.fork()
         if self.pid == 0:
-            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure))
+            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure), program)
         for fd in (theirs_in, theirs_out, theirs_failure):
             kernel.close(fd)
         self.pidfd = kernel.pidfd_open(self.pid)
@@ -160,7 +170,9 @@ class _Running:
                 self.kernel.close(fd)
 
 
-def _become_hook(kernel: Kernel, hook: Hook, env: dict[bytes, bytes], ends: tuple[int, int, int]) -> NoReturn:
+def _become_hook(
+    kernel: Kernel, hook: Hook, env: dict[bytes, bytes], ends: tuple[int, int, int], program: Program | None
+) -> NoReturn:
     """The child: nothing of the runtime but standard input and output, and it dies with the runtime."""
     try:
         kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
@@ -175,6 +187,9 @@ def _become_hook(kernel: Kernel, hook: Hook, env: dict[bytes, bytes], ends: tupl
             kernel.signal_default(number)
         kernel.setsigmask_empty()
         args = [os.fsencode(arg) for arg in hook.get("args") or [hook["path"]]]
+        if program:
+            program.confine()
+            kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)  # a change of identity clears it (prctl(2))
         kernel.execve(hook["path"], args, env)
     except OSError as error:
         os.write(failure, b"%d" % (error.errno or 0))

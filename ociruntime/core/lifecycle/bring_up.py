@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.launch.console import PidfdReceiver
+    from ociruntime.core.launch.hooks import Program
     from ociruntime.core.options import CreateOptions, Globals
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.spec.types import Spec
@@ -128,8 +129,8 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
             from ociruntime.core.launch.hooks import run_hooks
 
             state = document_for(launch.container, {**launch.document, "pid": pid}, status)
-            environ = process_environment(spec) if kind == "startContainer" else None
-            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}", environ=environ)
+            program = as_program(kernel, spec, launch) if kind == "startContainer" else None
+            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}", program=program)
 
     def create_container() -> None:
         run("createContainer", kernel.getpid(), CREATING)
@@ -138,7 +139,11 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
         run("startContainer", kernel.getpid(), CREATED)
 
     if hooks.get("createContainer") or hooks.get("startContainer"):
-        from ociruntime.core.launch import hooks as _loaded_before_the_pivot  # noqa: F401 -- no library to load from after
+        # There is no library to load from after the pivot
+        from ociruntime.core.launch import hooks as _hooks_module
+        from ociruntime.core.launch import play as _play_module
+
+        assert _hooks_module and _play_module
 
     child = Hooks(
         wait=any(hooks.get(kind) for kind in PARENT_HOOKS),
@@ -148,10 +153,17 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
     return child, run
 
 
-def process_environment(spec: Spec) -> dict[bytes, bytes]:
-    """process.env, which startContainer hooks without an env of their own get, as with runc."""
+def as_program(kernel: Kernel, spec: Spec, launch: Launch) -> Program:
+    """What startContainer hooks share with the program, as with runc and crun: environment, user, privileges."""
+    from ociruntime.core.launch.hooks import Program
+    from ociruntime.core.launch.play import confine
+
+    scene = launch.scene
     pairs = (os.fsencode(entry).partition(b"=") for entry in spec.get("process", {}).get("env", []))
-    return {name: value for name, equals, value in pairs if equals}
+    environ = {name: value for name, equals, value in pairs if equals}
+    if "HOME" in scene.found:
+        environ[b"HOME"] = scene.found["HOME"]
+    return Program(environ=environ, confine=lambda: confine(kernel, launch.plan.last, scene))
 
 
 def _connect_console(options: CreateOptions) -> Any:

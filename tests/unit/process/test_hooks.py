@@ -12,7 +12,7 @@ import pytest
 
 from ociruntime.core.errors import ConfigError, HookError
 from ociruntime.core.kernel import Kernel
-from ociruntime.core.launch.hooks import run_hooks
+from ociruntime.core.launch.hooks import Program, run_hooks
 from ociruntime.core.options import CreateOptions, Globals
 from ociruntime.core.plan import hooks as planner
 from ociruntime.core.plan.draft import Draft, Host
@@ -126,7 +126,11 @@ def test_hooks_of_the_runtime_inherit_its_environment(kind: str, monkeypatch: py
 def test_hooks_in_the_container_do_not(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESS_TEST", "inherited")
     run(shell('test -z "$PROCESS_TEST"'), kind=kind)
-    run(shell('test "$PROCESS_TEST" = given'), kind=kind, environ={b"PROCESS_TEST": b"given"})
+    run(
+        shell('test "$PROCESS_TEST" = given'),
+        kind=kind,
+        program=Program(environ={b"PROCESS_TEST": b"given"}, confine=lambda: None),
+    )
 
 
 def test_a_hook_with_an_environment_has_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
