@@ -7,6 +7,7 @@ import select
 import time
 
 from ociruntime.core.cgroup.files import read_text, write_text
+from ociruntime.core.cgroup.frozen import freezer, is_frozen
 from ociruntime.core.errors import HostError
 
 TYPE_CHECKING = False
@@ -15,28 +16,6 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
 PATIENCE = 10.0  # seconds; a task in uninterruptible sleep cannot be frozen
-
-
-def freezer(record: CgroupRecord) -> tuple[str, str, str]:
-    """The freezer's file and its two words; ("", "", "") where the container has none."""
-    paths = record.get("paths") or {}
-    if "freezer" in paths:
-        return f"{paths['freezer']}/freezer.state", "FROZEN", "THAWED"
-    if "" in paths:
-        return f"{paths['']}/cgroup.freeze", "1", "0"
-    return "", "", ""
-
-
-def is_frozen(kernel: Kernel, record: CgroupRecord) -> bool:
-    """Whether the container is paused, or about to be."""
-    file, stopped, _ = freezer(record)
-    if not file:
-        return False
-    try:
-        state = read_text(kernel, file).strip()
-    except OSError:
-        return False
-    return state in (stopped, "FREEZING")
 
 
 def freeze(kernel: Kernel, record: CgroupRecord) -> None:
@@ -95,3 +74,6 @@ def order(kernel: Kernel, record: CgroupRecord, *, stop: bool) -> None:
             write_text(kernel, file, stopped if stop else running)
         except OSError:
             pass
+
+
+__all__ = ["freeze", "is_frozen", "order", "thaw"]

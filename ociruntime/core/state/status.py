@@ -63,7 +63,7 @@ def is_paused(kernel: Kernel, document: dict[str, Any]) -> bool:
     record = document.get("cgroup")
     if not record:
         return False
-    from ociruntime.core.cgroup.freezer import is_frozen
+    from ociruntime.core.cgroup.frozen import is_frozen
 
     return is_frozen(kernel, record)
 
