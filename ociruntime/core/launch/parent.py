@@ -107,6 +107,10 @@ class Launch:
         act(self.kernel, self.scene, self.plan.stages[LIMITS])
         for name in ("wait", "player"):
             self.kernel.close(self.scene.handles.pop(name))
+        if "netlink:container" in self.scene.handles:
+            from ociruntime.core.steps.netdevices import close_sides
+
+            close_sides(self.kernel, self.scene)
 
     def abort(self) -> None:
         """Leave the host as it was: no process, no cgroup, no state directory. Never raises."""

@@ -28,6 +28,7 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     namespaces.contribute_flags(draft)
     cgroup.contribute(draft)
     namespaces.contribute_enter(draft)
+    _rarely_used(draft)
     root.contribute_begin(draft)
     mounts.contribute(draft)
     _notify(draft)
@@ -39,6 +40,15 @@ def draft_of(spec: Spec, container_id: str, options: CreateOptions, g: Globals, 
     namespaces.contribute_names(draft)
     process.contribute(draft)
     return draft
+
+
+def _rarely_used(draft: Draft) -> None:
+    """Features whose planners are loaded only where config.json has them."""
+    linux = draft.spec.get("linux") or {}
+    if linux.get("netDevices"):
+        from ociruntime.core.plan import netdevices
+
+        netdevices.contribute(draft)
 
 
 def _notify(draft: Draft) -> None:
