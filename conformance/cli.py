@@ -14,7 +14,7 @@ from conformance import expected
 from conformance.judge import Judgement, Status, Verdict, judge
 from conformance.probe import NoCompiler, build
 from conformance.registry import Check, load
-from conformance.report import html, machine, table
+from conformance.report import html, machine, picture, table
 
 
 def _check_options(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def _check_options(parser: argparse.ArgumentParser) -> None:
         ("junit", "JUnit XML"),
         ("json", "JSON"),
         ("html", "the matrix as one page"),
+        ("svg", "a picture of the totals"),
     ):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
     parser.add_argument("--record", type=Path, metavar="DIR", help="write a record of expected results per runtime")
@@ -90,6 +91,7 @@ def check(options: argparse.Namespace) -> int:
         (options.junit, machine.as_junit),
         (options.json, lambda f: machine.as_json(f, registry)),
         (options.html, lambda f: html.as_html(f, registry)),
+        (options.svg, picture.as_svg),
     ):
         if path:
             path.write_text(text(found))

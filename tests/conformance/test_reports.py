@@ -10,7 +10,7 @@ import pytest
 
 from conformance.judge import Judgement, Status, Verdict
 from conformance.registry import load
-from conformance.report import html, machine
+from conformance.report import html, machine, picture
 
 
 @pytest.fixture
@@ -69,6 +69,12 @@ def test_html_is_self_contained_and_escaped(judgement: Judgement) -> None:
     assert "<b> &" not in page
     assert "saw &lt;b&gt;" in page
     assert page.index("Where runtimes differ") < page.index("config.hostname") < page.index("Where all agree")
+
+
+def test_picture_counts_each_check_once(judgement: Judgement) -> None:
+    root = ElementTree.fromstring(picture.as_svg(judgement))
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text") if text.get("class") == "n"]
+    assert words[-2:] == ["2 of 2", "1 of 3"]
 
 
 def test_what_differs_comes_first(judgement: Judgement) -> None:
