@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ociruntime.core.cgroup.files import read_text, write_text
-from ociruntime.core.errors import ConfigError, StateError
+from ociruntime.core.errors import ConfigError, HostError, StateError
 from ociruntime.core.kernel.flags import O_PATH
 
 TYPE_CHECKING = False
@@ -29,10 +29,11 @@ class Way:
     tasks  for the child: `enter` writes to them, before it gives up the parent's credentials
     """
 
-    def __init__(self, clone: int, tasks: list[int], unified: str) -> None:
+    def __init__(self, clone: int, tasks: list[int], unified: str, record: CgroupRecord) -> None:
         self.clone = clone
         self.tasks = tasks
         self.unified = unified
+        self.record = record
 
     def enter(self, kernel: Kernel) -> None:
         """In the child, single-threaded: join the v1 cgroups (see steps.cgroup.EnterTasks for why so)."""
@@ -40,9 +41,22 @@ class Way:
             kernel.write(fd, b"0")
 
     def push(self, kernel: Kernel, pid: int) -> None:
-        """In the parent: move a child that clone3 could not start in the unified cgroup."""
-        if self.unified:
+        """In the parent: move a child that clone3 could not start in the unified cgroup. Raises HostError."""
+        if not self.unified:
+            return
+        try:
             write_text(kernel, f"{self.unified}/cgroup.procs", str(pid))
+        except PermissionError as error:
+            if self.record.get("driver") != "systemd":
+                raise HostError(
+                    f"cannot join the container's cgroup {self.unified}",
+                    code="cgroup-join", errno=error.errno or 0,
+                    hint="run the runtime itself in a cgroup of this user: systemd-run --user --scope ociruntime ...",
+                ) from None  # fmt: skip
+            # An ordinary user in a login session is not in his systemd's part of the tree, but systemd may move him.
+            from ociruntime.core.cgroup.systemd import attach
+
+            attach(self.record["unit"], pid, user=bool(self.record.get("user")))
 
     def close(self, kernel: Kernel) -> None:
         for fd in (self.clone, *self.tasks):
@@ -70,9 +84,9 @@ def open_way(kernel: Kernel, record: CgroupRecord, subpath: str = "", init: int 
         if unified:
             clone = kernel.open(unified, O_PATH | os.O_DIRECTORY)
     except FileNotFoundError as error:
-        Way(clone, tasks, "").close(kernel)
+        Way(clone, tasks, "", record).close(kernel)
         raise StateError(f"cgroup {error.filename} does not exist", code="cgroup-gone", errno=2) from None
-    return Way(clone, tasks, unified)
+    return Way(clone, tasks, unified, record)
 
 
 def _habitable(kernel: Kernel, path: str, init: int) -> str:

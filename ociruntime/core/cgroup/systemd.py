@@ -273,6 +273,17 @@ def set_properties(unit: str, properties: list[Property], *, user: bool) -> None
         connection.close()
 
 
+def attach(unit: str, pid: int, *, user: bool) -> None:
+    """Have systemd move a process into a unit that exists. Raises HostError."""
+    connection = Connection(address(user=user), PATIENCE)
+    try:
+        connection.call(MANAGER, "AttachProcessesToUnit", "ssau", unit, "", [pid])
+    except BusError as error:
+        raise refused(f"cannot move process {pid} to {unit}", error) from None
+    finally:
+        connection.close()
+
+
 def watch(connection: Connection) -> None:
     """Hear of finished jobs: systemd sends signals once somebody has subscribed."""
     rule = f"type='signal',sender='{SYSTEMD}',interface='{MANAGER[2]}',member='JobRemoved'"

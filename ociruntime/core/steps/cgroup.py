@@ -71,7 +71,10 @@ class MakeCgroup(Step):
     def _explained(self, path: str, error: OSError) -> StepError:
         hint = ""
         if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
-            hint = "the cgroup above must be delegated to the user who runs the container (systemd: Delegate=yes)"
+            hint = (
+                "the cgroup above is not delegated to this user: use --systemd-cgroup, or a scope of your own "
+                "(systemd-run --user --scope -p Delegate=yes ociruntime ...)"
+            )
         return StepError(
             f"cannot create cgroup {path}: {os.strerror(error.errno or 0).lower()}",
             code="cgroup-create", errno=error.errno or 0, origin=self.origin, hint=hint,

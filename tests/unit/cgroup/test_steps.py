@@ -9,7 +9,7 @@ import pytest
 
 from ociruntime.core.cgroup.files import members, subdirectories
 from ociruntime.core.cgroup.freezer import freeze, is_frozen
-from ociruntime.core.cgroup.join import open_way, sub_paths
+from ociruntime.core.cgroup.join import Way, open_way, sub_paths
 from ociruntime.core.cgroup.remove import remove_cgroups
 from ociruntime.core.cgroup.stats import oom_kills, stats
 from ociruntime.core.cgroup.update import update
@@ -330,3 +330,11 @@ def test_stats_of_v1(tmp_path: Path) -> None:
     ]
     assert data["pids"] == {"current": 0, "limit": 0}
     assert oom_kills(KERNEL, record) == 1
+
+
+def test_who_may_not_move_a_process_is_told_how(tmp_path: Path) -> None:
+    way = Way(-1, [], "/c", {"driver": "cgroupfs"})
+    with pytest.raises(HostError, match="cannot join the container's cgroup /c") as caught:
+        way.push(Recorder(open=PermissionError(13, "no")), 5)
+    assert "systemd-run" in caught.value.hint
+    Way(-1, [], "", {}).push(Recorder(), 5)
