@@ -129,13 +129,16 @@ def contribute(draft: Draft) -> None:
     document = draft.spec.get("process")
     if not document:
         return
-    from ociruntime.core.plan import seccomp
-
     linux = draft.spec.get("linux") or {}
     annotations = draft.spec.get("annotations") or {}
     activated, told = socket_activation(os.environ, os.getpid())
     new_user = bool(draft.unshare & CLONE_NEWUSER) or any(join.type == "user" for join in draft.joins)
-    filter_call, after = seccomp.contribute(draft, linux.get("seccomp"))
+    filter_call: LastCall | None = None
+    after: tuple[LastCall, ...] = ()
+    if linux.get("seccomp"):
+        from ociruntime.core.plan import seccomp
+
+        filter_call, after = seccomp.contribute(draft, linux["seccomp"])
     around = Surroundings(
         id=draft.id,
         linux=linux,

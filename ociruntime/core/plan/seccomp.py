@@ -30,10 +30,8 @@ TSYNC, SPEC_ALLOW, NEW_LISTENER, WAIT_KILLABLE_RECV = 1, 4, 8, 32
 NOTIFY = "SCMP_ACT_NOTIFY"
 
 
-def contribute(draft: Draft, seccomp: Mapping[str, Any] | None) -> tuple[LastCall | None, tuple[LastCall, ...]]:
+def contribute(draft: Draft, seccomp: Mapping[str, Any]) -> tuple[LastCall, tuple[LastCall, ...]]:
     """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
-    if not seccomp:
-        return None, ()
     step, call, after = plan_filter(seccomp)
     draft.add(OPEN, step)
     return call, after
