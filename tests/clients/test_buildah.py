@@ -56,6 +56,7 @@ def test_build_fails_as_the_step_does(buildah: Buildah, same: Same, tmp_path: Pa
     same(done)
 
 
+@pytest.mark.guest
 def test_build_with_limits(buildah: Buildah, same: Same, tmp_path: Path) -> None:
     limits = ["--memory", "64m", "--ulimit", "nofile=77:88", "--cap-drop", "all", "--shm-size", "128k"]
     text = "FROM clients:1\nRUN (limit memory; ulimit -n; grep CapEff /proc/self/status) > /tmp/found\n"

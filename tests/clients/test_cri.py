@@ -25,6 +25,7 @@ def kinds(cri: Cri, *containers: str) -> list[str]:
     ]
 
 
+@pytest.mark.guest
 def test_pod_of_two_containers(cri: Cri, same: Same) -> None:
     pod = cri.pod()
     server = cri.start(pod, "server", "nc", "-ll", "-p", "80", "-e", "echo", "served")
@@ -163,6 +164,7 @@ def test_security_context(cri: Cri, same: Same, tmp_path: Path) -> None:
     same(sorted(lines))
 
 
+@pytest.mark.guest
 def test_limits_and_update(cri: Cri, same: Same) -> None:
     resources = {"memory_limit_in_bytes": 64 << 20, "cpu_quota": 50_000, "cpu_period": 100_000, "cpu_shares": 512}
     box = cri.start(cri.pod(), "box", *SLEEP, linux={"resources": resources})
@@ -205,6 +207,7 @@ def test_pod_status(cri: Cri) -> None:
     assert status.network.ip.startswith("10.99.")
 
 
+@pytest.mark.guest
 def test_cgroup_of_the_driver(cri: Cri) -> None:
     box = cri.start(cri.pod(), "box", *SLEEP)
     wanted = f"cri-containerd-{box}.scope" if cri.handler.endswith("-systemd") else f"/clientscri/{box}"

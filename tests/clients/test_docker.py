@@ -124,6 +124,7 @@ def box(docker: Docker) -> Docker:
     return docker
 
 
+@pytest.mark.guest
 def test_detached(box: Docker, same: Same, runtime: Path | None) -> None:
     assert box.inspect(BOX)["HostConfig"]["Runtime"] == ("ociruntime" if runtime else "runc")
     assert Path(f"/proc/{box.pid(BOX)}/cmdline").read_bytes().startswith(b"sh\0-c\0")
@@ -180,6 +181,7 @@ def test_update(docker: Docker, same: Same) -> None:
     same(limits)
 
 
+@pytest.mark.guest
 def test_out_of_memory_is_reported(docker: Docker, same: Same) -> None:
     docker.run("--name", BOX, *NONE, "--memory", "16m", "--memory-swap", "16m", IMAGE, "tail", "/dev/zero")
     assert docker.state(BOX)["OOMKilled"] is True

@@ -54,6 +54,7 @@ def state(podman: Podman, name: str = BOX) -> dict[str, Any]:
     return {**kept, "caps": found["EffectiveCaps"], "pid": found["State"]["Pid"] > 0}
 
 
+@pytest.mark.guest
 def test_detached_container_is_running(box: Podman, same: Same) -> None:
     outcome = state(box)
     assert (outcome["Status"], outcome["pid"]) == ("running", True)
@@ -68,6 +69,7 @@ def test_logs(podman: Podman, same: Same) -> None:
     same(done)
 
 
+@pytest.mark.guest
 def test_stop_lets_the_container_say_goodbye(box: Podman, same: Same) -> None:
     box.ok("stop", "-t", "60", BOX)
     assert "bye" in box.ok("logs", BOX)
@@ -105,6 +107,7 @@ def test_kill_all_processes_of_a_host_pid_namespace(podman: Podman) -> None:
     podman.ok("rm", "-f", "-t", "0", BOX)  # what is left is found by the fixture nothing_left
 
 
+@pytest.mark.guest
 def test_pause_and_unpause(box: Podman, same: Same) -> None:
     if rootless() and host.cgroup_version() == 1:
         pytest.skip("pausing needs a cgroup")
@@ -117,6 +120,7 @@ def test_pause_and_unpause(box: Podman, same: Same) -> None:
     same((paused, refused, state(box)))
 
 
+@pytest.mark.guest
 def test_stats(box: Podman) -> None:
     if rootless() and host.cgroup_version() == 1:
         pytest.skip("statistics need a cgroup")
@@ -126,6 +130,7 @@ def test_stats(box: Podman) -> None:
     assert not stats["mem_usage"].startswith("0B /")
 
 
+@pytest.mark.guest
 def test_update(podman: Podman, same: Same) -> None:
     if rootless() and host.cgroup_version() == 1:
         pytest.skip("limits need a cgroup")
@@ -201,7 +206,7 @@ def test_start_attached(podman: Podman, same: Same) -> None:
 # --- exec -------------------------------------------------------------------
 
 EXECS = [
-    (["sh", "-c", "echo out; exit 9"], 9, "out"),
+    pytest.param((["sh", "-c", "echo out; exit 9"], 9, "out"), marks=pytest.mark.guest),
     (["-e", "A=1", "-w", "/data", BOX, "sh", "-c", "echo $A $PWD"], 0, "1 /data"),
     (["--user", "guest", BOX, "id", "-un"], 0, "guest"),
     (["--user", "7:8", BOX, "sh", "-c", "id -u; id -g"], 0, "7\n8"),
@@ -316,6 +321,7 @@ def shared_kinds(pids: list[int]) -> list[str]:
     return [kind for kind in kinds if len({os.readlink(f"/proc/{pid}/ns/{kind}") for pid in pids}) == 1]
 
 
+@pytest.mark.guest
 def test_pod_shares_namespaces(podman: Podman, same: Same) -> None:
     infra = ["--infra-image", "clients-pause:1", "--infra-command", "/bin/sleep inf"]
     podman.ok("pod", "create", "--name", "clients-pod", "--network", "none", "--hostname", "pod", *infra)
@@ -346,27 +352,3 @@ def test_play_kube(podman: Podman, same: Same, tmp_path: Path) -> None:
     assert limit == str(32 << 20)
     podman.ok("play", "kube", "--down", tmp_path / "pod.yaml")
     same(limit)
-
-
-# --- only where systemd runs ------------------------------------------------
-
-needs_systemd = pytest.mark.skipif(not host.has_systemd(), reason="systemd is not PID 1 here: runs in the guest")
-
-
-@needs_systemd
-def test_systemd_manager_makes_a_scope(box: Podman) -> None:
-    group = Path(f"/proc/{box.pid(BOX)}/cgroup").read_text().strip().rpartition(":")[2]
-    identity = box.inspect(BOX)["Id"]
-    assert f"libpod-{identity}.scope" in group, group
-
-
-@needs_systemd
-def test_cgroupfs_manager(podman: Podman, home: object, runtime: Path | None) -> None:
-    if rootless():
-        pytest.skip("cgroupfs as an ordinary user needs a delegated cgroup of the caller's")
-    other = Podman(podman.home, runtime, cgroups="cgroupfs")
-    other.ok("run", "-d", "--name", BOX, "--memory", "64m", IMAGE, "sleep", "1000")
-    group = Path(f"/proc/{other.pid(BOX)}/cgroup").read_text().strip().rpartition(":")[2]
-    limit = other.ok("exec", BOX, "limit", "memory")
-    other.remove_all()
-    assert "/libpod_parent/libpod-" in group and limit == str(64 << 20), group

@@ -131,7 +131,15 @@ def why_not(case: Case) -> str:
     return ""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+GUEST = {"output", "user-name", "memory", "cpus", "pids-limit", "caps-default", "dev", "keep-id", "not-in-path"}
+"""Run by `make test-vm`, where each takes half a minute: what depends on systemd, or on who one is."""
+
+
+def marked(case: Case) -> object:
+    return pytest.param(case, id=case.name, marks=[pytest.mark.guest] if case.name in GUEST else [])
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_run(podman: Podman, same: Same, case: Case) -> None:
     if reason := why_not(case):
         pytest.skip(reason)
@@ -205,6 +213,7 @@ def test_bridge_network(podman: Podman, same: Same) -> None:
     same(done)
 
 
+@pytest.mark.guest
 def test_slirp4netns(podman: Podman, same: Same) -> None:
     if not rootless():
         pytest.skip("root has the bridge; see test_bridge_network")

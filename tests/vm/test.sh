@@ -1,8 +1,9 @@
 #!/bin/sh
-# The end-to-end tests in the guest: as root under systemd and pure cgroup v2, then as an
-# ordinary user in a systemd user session.
+# Tests in the guest: as root under systemd and pure cgroup v2, then as an ordinary user in a
+# systemd user session.
 #
-#   tests/vm/test.sh [PYTEST OPTION]…       default: tests/e2e tests/clients
+#   tests/vm/test.sh [PYTEST ARGUMENT]…     default: tests/e2e, and what of tests/clients is marked for it
+#   USERS='root tester'  as whom            CI=1  keep the guest's image only, not what it was made from
 #
 # The working tree is shared at its own path, so that .venv, made with Debian's Python on the
 # host, is valid in the guest; what the tests write there, the host does not see.
@@ -17,7 +18,7 @@ skip() {
     exit 0
 }
 
-[ -x .venv/bin/ociruntime ] || { echo "test-vm: no .venv/bin/ociruntime: run 'make dev' first" >&2; exit 1; }
+[ -x .venv/bin/ociruntime ] || { echo "test-vm: no .venv/bin/ociruntime: run make first" >&2; exit 1; }
 case $(readlink -f "$python") in
     /usr/bin/python3.11) ;;
     *) skip ".venv runs $(readlink -f "$python"), the guest has Debian's /usr/bin/python3.11" ;;
@@ -28,11 +29,21 @@ status=0
 [ $status -ne 77 ] || skip "see above"
 [ $status -eq 0 ] || exit $status
 
-[ $# -gt 0 ] || set -- tests/e2e tests/clients
-for user in root tester; do
+guest() { # USER PYTEST-ARGUMENT…
+    user=$1
+    shift
     echo "== in the guest, as $user: pytest $*"
-    "$python" -m tests.vm run --user $user --share "$here:$here:cow" --cwd "$here" --timeout 3600 \
-        --env PYTHONDONTWRITEBYTECODE=1 --env OCIRUNTIME="$here/.venv/bin/ociruntime" --env IN_GUEST=1 \
+    "$python" -m tests.vm run --user "$user" --share "$here:$here:cow" --cwd "$here" --timeout 7200 \
+        --env PYTHONDONTWRITEBYTECODE=1 --env IN_GUEST=1 --env OCIRUNTIME="$here/.venv/bin/ociruntime" \
         -- "$python" -m pytest -p no:cacheprovider -q -ra "$@" || status=$?
+}
+
+for user in ${USERS:-root tester}; do
+    if [ $# -gt 0 ]; then
+        guest "$user" "$@"
+    else
+        guest "$user" tests/e2e
+        guest "$user" tests/clients -m guest
+    fi
 done
 exit $status
