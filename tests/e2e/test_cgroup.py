@@ -320,6 +320,9 @@ def test_exec_into_a_cgroup_below(box: Box) -> None:
     outcome = box.exec("cat", "/proc/self/cgroup", options=("--cgroup", "below"))
     assert outcome.status == 0, outcome
     assert {line.split(":", 2)[2] for line in outcome.lines} & {"/below"}
+    if not V2:
+        one = box.exec("cat", "/proc/self/cgroup", options=("--cgroup", "pids,freezer:below"))
+        assert sorted(line.split(":")[1] for line in one.lines if line.endswith(":/below")) == ["freezer", "pids"]
     refused = box.exec("true", options=("--cgroup", "../.."))
     assert refused.status == 255
     assert "leads out" in refused.err

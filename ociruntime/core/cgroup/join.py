@@ -14,12 +14,24 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
 
-def sub_paths(record: CgroupRecord, subpath: str = "") -> dict[str, str]:
-    """The container's directories, or a cgroup below them. Raises ConfigError for a path that leads out."""
-    parts = [part for part in subpath.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise ConfigError(f'cgroup "{subpath}" leads out of the container by ".."', code="cgroup-path")
-    return {controller: "/".join((path, *parts)) for controller, path in (record.get("paths") or {}).items()}
+def sub_paths(record: CgroupRecord, wanted: tuple[str, ...] = ()) -> dict[str, str]:
+    """The container's directories, or cgroups below them.
+
+    wanted: paths, with the controllers that they are for on v1 ("cpu,memory:path"), as runc's --cgroup takes
+    them. Raises ConfigError for a controller that the container does not have, and a path that leads out.
+    """
+    own: dict[str, str] = record.get("paths") or {}
+    found = dict(own)
+    for entry in wanted:
+        names, colon, path = entry.rpartition(":")
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise ConfigError(f'cgroup "{entry}" leads out of the container by ".."', code="cgroup-path")
+        for controller in names.split(",") if colon else own:
+            if controller not in own:
+                raise ConfigError(f'cgroup "{entry}": container has no {controller} cgroup', code="cgroup-path")
+            found[controller] = "/".join((own[controller], *parts))
+    return found
 
 
 class Way:
@@ -65,16 +77,16 @@ class Way:
         self.clone, self.tasks = -1, []
 
 
-def open_way(kernel: Kernel, record: CgroupRecord, subpath: str = "", init: int = 0) -> Way:
-    """The way into the container's cgroups, or into one below them.
+def open_way(kernel: Kernel, record: CgroupRecord, wanted: tuple[str, ...] = (), init: int = 0) -> Way:
+    """The way into the container's cgroups, or into those below them that are wanted (see sub_paths).
 
     init: pid of the container's init. Where the container has divided its v2 cgroup, nobody can live in
     the cgroup itself any more (EBUSY, "no internal processes" in cgroups(7)); the init's own is taken then.
-    Raises StateError where the cgroup does not exist.
+    Raises StateError where a cgroup does not exist.
     """
-    paths = sub_paths(record, subpath)
+    paths = sub_paths(record, wanted)
     unified = paths.pop("", "")
-    if unified and init and not subpath:
+    if unified and init and not wanted:
         unified = _habitable(kernel, unified, init)
     tasks: list[int] = []
     clone = -1
@@ -101,9 +113,3 @@ def _habitable(kernel: Kernel, path: str, init: int) -> str:
     # The mount point is not in /proc/PID/cgroup; the container's own name is in both.
     head, found, below = own.partition("/" + os.path.basename(path) + "/")
     return f"{path}/{below}" if found and path.endswith(head + "/" + os.path.basename(path)) else path
-
-
-def join(kernel: Kernel, record: CgroupRecord, pid: int, subpath: str = "") -> None:
-    """Move any process into all cgroups of the container: slow (RCU), for where `open_way` cannot be used."""
-    for path in dict.fromkeys(sub_paths(record, subpath).values()):
-        write_text(kernel, f"{path}/cgroup.procs", str(pid))

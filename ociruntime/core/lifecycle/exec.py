@@ -176,7 +176,7 @@ class Entry:
         except ProcessLookupError:
             raise StateError("cannot exec in a stopped container", code="exec-status") from None
         record = document.get("cgroup") or {}
-        way = open_way(kernel, record, self.options.cgroup[0] if self.options.cgroup else "", document["pid"])
+        way = open_way(kernel, record, self.options.cgroup, document["pid"])
         if not is_alive(kernel, document):
             raise StateError("cannot exec in a stopped container", code="exec-status")
         return Door(pidfd, flags, way, "" if flags & CLONE_NEWNS else document["rootfs"])

@@ -209,19 +209,27 @@ def test_removal_spares_what_others_use(tmp_path: Path) -> None:
     remove_cgroups(KERNEL, record)
 
 
-@pytest.mark.parametrize("subpath", ["../x", "a/../../b"])
-def test_a_sub_cgroup_stays_inside(subpath: str) -> None:
+@pytest.mark.parametrize("wanted", ["../x", "a/../../b", "cpu:.."])
+def test_a_sub_cgroup_stays_inside(wanted: str) -> None:
     with pytest.raises(ConfigError, match="leads out"):
-        sub_paths({"paths": {"": "/c"}}, subpath)
+        sub_paths({"paths": {"": "/c", "cpu": "/d"}}, (wanted,))
 
 
 def test_a_sub_cgroup_by_a_path_that_looks_absolute() -> None:
-    assert sub_paths({"paths": {"": "/c", "cpu": "/d"}}, "/a/./b/") == {"": "/c/a/b", "cpu": "/d/a/b"}
+    assert sub_paths({"paths": {"": "/c", "cpu": "/d"}}, ("/a/./b/",)) == {"": "/c/a/b", "cpu": "/d/a/b"}
+
+
+def test_sub_cgroups_of_single_controllers() -> None:
+    record = {"paths": {"": "/c", "cpu": "/d", "pids": "/e", "memory": "/f"}}
+    wanted = ("cpu,pids:a", "memory:b/c")
+    assert sub_paths(record, wanted) == {"": "/c", "cpu": "/d/a", "pids": "/e/a", "memory": "/f/b/c"}
+    with pytest.raises(ConfigError, match="has no rdma cgroup"):
+        sub_paths(record, ("rdma:x",))
 
 
 def test_a_sub_cgroup_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="does not exist"):
-        open_way(KERNEL, {"paths": {"": str(tmp_path)}}, "gone")
+        open_way(KERNEL, {"paths": {"": str(tmp_path)}}, ("gone",))
 
 
 def test_where_a_divided_cgroup_takes_newcomers(tmp_path: Path) -> None:
