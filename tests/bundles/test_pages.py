@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from bundles.build import catalogue
+from bundles.pages import BEGIN, refreshed
 from tests.bundles.conftest import OCIRUNTIME
 from tests.docs import console
 
@@ -28,3 +29,13 @@ def test_page(name: str) -> None:
     if not runtime():
         pytest.skip("neither ociruntime nor runc is here")
     assert console.check(catalogue()[name].page, runtime()) > 0 or name in QUIET
+
+
+@pytest.mark.parametrize("name", [name for name, sample in catalogue().items() if BEGIN in sample.page.read_text()])
+def test_what_explain_prints_is_current(name: str) -> None:
+    """Otherwise: python -m bundles.pages .venv/bin/ociruntime"""
+    if not OCIRUNTIME.exists():
+        pytest.skip(f"{OCIRUNTIME}: not built, see `make`")
+    if "cgroup-v1" not in console.HERE or os.geteuid() != 0:
+        pytest.skip("the pages show what root sees on a host with cgroup v1")
+    assert refreshed(catalogue()[name], str(OCIRUNTIME)) == catalogue()[name].page.read_text()
