@@ -58,7 +58,11 @@ def contribute(draft: Draft) -> None:
 
 def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
     """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it."""
-    if not draft.host.euid or draft.globals.systemd_cgroup or draft.globals.cgroup_manager == "systemd":
+    if (
+        not (draft.host.euid or draft.host.in_userns)
+        or draft.globals.systemd_cgroup
+        or draft.globals.cgroup_manager == "systemd"
+    ):
         return False
     if linux.get("cgroupsPath") or any(resources.get(key) for key in resources if key != "devices"):
         return False

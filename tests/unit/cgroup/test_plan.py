@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,20 @@ def test_without_privilege_only_what_is_asked_for(
     draft = drafted(host, linux)
     assert len([step for step in draft.stages[HOST] if isinstance(step, MakeCgroup)]) == made
     assert draft.cgroup["driver"] == ("cgroupfs" if made else "disabled")
+
+
+@pytest.mark.parametrize(("euid", "in_userns"), [(1000, False), (0, True)])
+def test_who_may_not_and_does_not_ask_stays(tmp_path: Path, euid: int, in_userns: bool) -> None:
+    host = Host(
+        euid=euid, in_userns=in_userns, cgroup="v2", cgroup_mounts={"": f"{tmp_path}/none"}, cgroup_self={"": "/"}
+    )  # fmt: skip
+    draft = drafted(host, {"resources": {"devices": [{"allow": False}]}})
+    assert draft.cgroup["driver"] == "disabled"
+    assert not any(draft.stages.values())
+    assert drafted(host, {"cgroupsPath": "/x"}).cgroup["driver"] == "cgroupfs"
+    assert drafted(host, {"resources": {"pids": {"limit": 3}}}).cgroup["driver"] == "cgroupfs"
+
+
+def test_a_user_with_a_cgroup_of_his_own_gets_one_for_the_container(tmp_path: Path) -> None:
+    host = Host(euid=os.geteuid() or 1, cgroup="v2", cgroup_mounts={"": str(tmp_path)}, cgroup_self={"": "/"})
+    assert drafted(host, {}).cgroup["paths"] == {"": f"{tmp_path}/box"}
