@@ -71,7 +71,7 @@ def test_start_hears_what_execve_said(box: Box, name: str, way: str) -> None:
         outcome = box.start()
     assert outcome.status == (255 if way == "exec" else 1)
     (line,) = errors(box)
-    assert f"exec {name} argument: {words}" in line and hint in line
+    assert line.startswith(f"exec /bin/{name}: {words}") and hint in line
     assert outcome.err.strip() == line and outcome.out == ""
     if way == "start":
         box.wait_for("stopped")

@@ -53,7 +53,7 @@ def _refused(kernel: Kernel, document: dict[str, Any], index: int, number: int) 
     if not shown.startswith("exec "):
         return StepError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="last-step")
     hint = _explain(kernel, document, number)
-    sentence = f"{shown}: {os.strerror(number).lower()}"
+    sentence = f"exec {document.get('file') or shown[5:]}: {os.strerror(number).lower()}"
     return ProgramError(sentence, errno=number, origin=origin, code="program-exec", hint=hint)
 
 

@@ -51,6 +51,7 @@ from ociruntime.core.plan.draft import ATTACH, HOST, PROCESS, LastCall
 from ociruntime.core.plan.last import Found, Handle, ResultOf, Strings
 from ociruntime.core.plan.program import arguments, encode, environment, socket_activation
 from ociruntime.core.record import Record
+from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.labels import CheckAppArmor, CheckSelinux, OpenLabelProc
 from ociruntime.core.steps.process import (
     CheckIds,
@@ -229,14 +230,20 @@ def _by_the_player(plan: ProcessPlan) -> None:
         value = limit["soft"].to_bytes(8, "little") + limit["hard"].to_bytes(8, "little")
         shown = Limit(**limit).describe()
         plan.call("prlimit64", 0, limit["number"], value, None, shown=shown, at=limit["origin"][len(plan.origin) :])
-    plan.call("close_range", around.first_fd, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC, shown=f"exec {{{around.first_fd}..}}<&-")
+    plan.call(
+        "close_range",
+        around.first_fd,
+        0xFFFFFFFF,
+        CLOSE_RANGE_CLOEXEC,
+        shown=f"exec {around.first_fd}<&-  # and all above",
+    )
     if around.seccomp is not None:
         plan.last.append(around.seccomp)
         plan.last.extend(around.seccomp_after)
     if filter_first and not plan.caps.effective & plan.caps.permitted & SYS_ADMIN:
         _capset(plan, 0, "capsh --drop=cap_sys_admin")
     env = Strings(items=plan.env.strings, found=("HOME",) if plan.env.home else ())
-    shown = "exec " + " ".join(plan.document["args"])
+    shown = "exec " + quoted(*plan.document["args"])
     plan.call("execve", Found(name="program"), Strings(items=plan.args), env, shown=shown, at="/args")
 
 
@@ -250,7 +257,7 @@ def _write_labels(plan: ProcessPlan) -> None:
         if not label:
             continue
         text = encode(prefix + label)
-        shown = f"echo {prefix}{label} > /proc/{file.decode()}"
+        shown = f"echo {quoted(prefix + label)} > /proc/{file.decode()}"
         plan.call("openat", Handle(name="labels"), file, os.O_WRONLY | os.O_CLOEXEC, 0, shown=shown, at=f"/{key}")
         plan.call("write", ResultOf(call="openat"), text, len(text), at=f"/{key}")
         plan.call("close", ResultOf(call="openat"))
@@ -260,7 +267,7 @@ def _become_user(plan: ProcessPlan, also: int) -> None:
     """From root with everything to the user with its capabilities, and those in `also` for a little longer."""
     caps: CapabilitySets = plan.caps
     at = "/capabilities"
-    kept = ",".join(names(caps.bounding)).lower().replace("cap_", "+") or "-all"
+    kept = ",".join(["-all", *(name.lower().replace("cap_", "+") for name in names(caps.bounding))])
     for number in range(64):
         if not caps.bounding >> number & 1:
             # Numbers that this kernel does not have yet are no error
@@ -295,6 +302,6 @@ def _enter_cwd_as_user(plan: ProcessPlan) -> None:
     how = b"".join(
         word.to_bytes(8, "little") for word in (O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     )
-    shown = f"cd {cwd.decode('utf-8', 'replace')}"
+    shown = f"cd {quoted(os.fsdecode(cwd))}  # if only the user may enter it"
     plan.call("openat2", AT_FDCWD, cwd, how, len(how), shown=shown, at="/cwd", when="cwd-later")
     plan.call("fchdir", ResultOf(call="openat2"), at="/cwd", when="cwd-later")

@@ -9,6 +9,17 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
 
+# What a shell takes as it is
+PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+
+
+def quoted(*words: str) -> str:
+    """Words as one types them into a shell (shlex would load re)."""
+    return " ".join(
+        word if word and not set(word) - PLAIN else "'" + word.replace("'", "'\\''") + "'" for word in words
+    )
+
+
 class Scene:
     """The handles that steps share at run time; planning never touches it.
 

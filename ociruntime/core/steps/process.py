@@ -97,7 +97,7 @@ class CheckIds(Step):
     gid: int = 0
 
     def describe(self) -> str:
-        return f"grep -q . /proc/self/uid_map  # must map uid {self.uid} and gid {self.gid}"
+        return f"cat /proc/self/uid_map /proc/self/gid_map  # must map uid {self.uid} and gid {self.gid}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         for kind, number in (("uid", self.uid), ("gid", self.gid)):

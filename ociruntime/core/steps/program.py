@@ -12,7 +12,7 @@ import stat
 from ociruntime.core.errors import ConfigError, ProgramError, StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, O_PATH
 from ociruntime.core.rootfs import make_dir_in_root, open_in_root
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class EnterCwd(Step):
     make: bool = True
 
     def describe(self) -> str:
-        return f"mkdir -p {self.path} && cd {self.path}" if self.make else f"cd {self.path}"
+        path = quoted(self.path)
+        return f"mkdir -p {path} && cd {path}" if self.make else f"cd {path}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         root = kernel.open("/", O_PATH | os.O_DIRECTORY)
@@ -123,7 +124,7 @@ class FindProgram(Step):
     gid: int = 0
 
     def describe(self) -> str:
-        return f"command -v {self.name}"
+        return f"command -v {quoted(self.name)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         uid, gid = kernel.getuid(), kernel.getgid()

@@ -16,6 +16,7 @@ from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.last import Found, Strings
 from ociruntime.core.plan.process import ProcessPlan, Surroundings, plan_process
 from ociruntime.core.plan.program import socket_activation
+from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.process import (
     CheckIds,
     JoinKeyring,
@@ -417,3 +418,17 @@ def test_exec_grants_what_the_runtime_has_or_what_a_user_namespace_gives() -> No
     assert plan_of_exec(document(capabilities=sets), capabilities=0).warnings
     inside = {"linux": {"namespaces": [{"type": "user"}]}}
     assert not plan_of_exec(document(capabilities=sets), inside, capabilities=0).warnings
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["sh", "-c", "echo hi"], "sh -c 'echo hi'"),
+        (["", "a'b", "$x", "/a-b_c.d"], "'' 'a'\\''b' '$x' /a-b_c.d"),
+    ],
+)
+def test_words_as_a_shell_takes_them(words: list[str], text: str) -> None:
+    import shlex
+
+    assert quoted(*words) == text
+    assert shlex.split(text) == words
