@@ -28,7 +28,7 @@ all: $(BUILD)/built
 
 # Libraries, tools and the package as any user would install it.
 $(VENV)/installed: pyproject.toml
-	PYTHON=$(PYTHON) tools/prerequisites build
+	PYTHON=$(PYTHON) .ci/prerequisites build
 	$(PYTHON) -m venv $(VENV)
 	@test ! -L $(VENV)/lib/python3*/site-packages/ociruntime || rm $(VENV)/lib/python3*/site-packages/ociruntime
 	$(PIP) meson meson-python ninja setuptools wheel
@@ -49,11 +49,11 @@ $(BUILD)/built: $(VENV)/installed $(NATIVE)
 	@echo "built $(BIN)/ociruntime"
 
 demo: all
-	@tools/prerequisites demo
+	@.ci/prerequisites demo
 	$(BIN)/python -m bundles tour --run --runtime $(RUNTIME)
 
 test: all
-	@tools/prerequisites test
+	@.ci/prerequisites test
 	$(PYTEST) tests --ignore tests/clients
 
 lint: all
@@ -64,7 +64,7 @@ test-unit: all
 	$(PYTEST) $(wildcard tests/unit tests/law)
 
 test-e2e: all
-	@tools/prerequisites test
+	@.ci/prerequisites test
 	$(PYTEST) tests/e2e
 
 # In a guest with systemd and pure cgroup v2.

@@ -29,11 +29,10 @@ def libseccomp_version() -> str:
 def commit() -> str:
     """The commit this build was made from, "" where the build did not know it."""
     try:
-        from ociruntime import _build  # type: ignore[attr-defined,unused-ignore]
+        from ociruntime._build import COMMIT  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         return ""
-    known: str = _build.COMMIT
-    return known
+    return str(COMMIT)
 
 
 def version_text() -> str:

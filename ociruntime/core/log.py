@@ -76,7 +76,7 @@ class Log:
 
     def error(self, failure: Failure) -> None:
         """Record the failure of this call, and say it in one line on stderr."""
-        fields: dict[str, str | int] = {"code": failure.code}
+        fields: dict[str, str | int] = {"code": failure.code, "kind": type(failure).__name__}
         if failure.origin:
             fields["origin"] = failure.origin
         if failure.place[0]:
