@@ -29,7 +29,8 @@ ON_FAILURE = {
     ("ociruntime/core/seccomp/cache.py", "ociruntime.seccomp.compile"),  # a filter that is not in the cache yet
 }
 # Foreign modules that one option needs, inside the function that serves it.
-ON_REQUEST = {("ociruntime/commands/selection.py", "re")}
+# The package as a library is loaded by name, and never by a command.
+ON_REQUEST = {("ociruntime/commands/selection.py", "re"), ("ociruntime/__init__.py", "importlib")}
 # Public stand-ins for a private module of CPython, where an interpreter lacks it.
 STAND_INS = {("ociruntime/core/jsonio.py", "json"), ("ociruntime/core/jsonio.py", "json.encoder")}
 
