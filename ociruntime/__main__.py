@@ -6,7 +6,7 @@ without the interpreter's own clean-up, which would cost a millisecond and has n
 
 from __future__ import annotations
 
-import os
+import posix as os
 import sys
 
 from ociruntime import cli, preload

@@ -10,9 +10,10 @@ operands too, except for exec and ps, where everything behind the first operand 
 
 from __future__ import annotations
 
-import os
+import posix as os
 import sys
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError, UsageError
 from ociruntime.core.options import Globals
 from ociruntime.core.record import Record
@@ -295,16 +296,16 @@ def globals_from(args: Arguments) -> Globals:
 def _root(args: Arguments) -> str:
     """The state directory: as given, else /run/ociruntime, else the user's own runtime directory."""
     if args.given("--root"):
-        root = args.text("--root") and os.path.abspath(args.text("--root"))
+        root = args.text("--root") and paths.abspath(args.text("--root"))
         if root in ("", "/", "//"):
             raise UsageError(f'option --root must not be "{root}"', code="root-directory")
         return root
-    runtime_directory = os.environ.get("XDG_RUNTIME_DIR", "")
+    runtime_directory = paths.getenv("XDG_RUNTIME_DIR", "")
     if not runtime_directory or not _unprivileged():
         return "/run/ociruntime"
     root = runtime_directory + "/ociruntime"
     try:
-        os.makedirs(root, 0o700, exist_ok=True)
+        paths.makedirs(root, 0o700)
         # The sticky bit keeps clean-up daemons away, says the XDG Base Directory specification.
         os.chmod(root, 0o1700)
     except OSError as error:
@@ -316,7 +317,7 @@ def _unprivileged() -> bool:
     """Whether /run is not ours: another user than root, or root of a user namespace that another opened."""
     if os.geteuid() != 0:
         return True
-    if os.environ.get("USER") == "root":
+    if paths.getenv("USER") == "root":
         return False
     with open("/proc/self/uid_map", "rb") as mappings:
         return mappings.read().split() != [b"0", b"0", b"4294967295"]

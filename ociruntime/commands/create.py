@@ -6,10 +6,9 @@ the host; it may hold letters, digits and the characters _ + . -
 
 from __future__ import annotations
 
-import os
-
 from ociruntime.cli import Arguments, Option, container_id
 from ociruntime.commands.descriptors import require_descriptors
+from ociruntime.core import paths
 from ociruntime.core.options import CreateOptions
 
 SUMMARY = "create a container"
@@ -68,8 +67,8 @@ OPTIONS = (
 def create_options(args: Arguments, *, detach: bool) -> CreateOptions:
     """What `create` and `run` have in common, as a record."""
     return CreateOptions(
-        bundle=os.path.abspath(args.text("--bundle", ".") or "."),
-        config=args.text("--config") and os.path.abspath(args.text("--config")),
+        bundle=paths.abspath(args.text("--bundle", ".") or "."),
+        config=args.text("--config") and paths.abspath(args.text("--config")),
         console_socket=args.text("--console-socket"),
         pidfd_socket=args.text("--pidfd-socket"),
         pid_file=args.text("--pid-file"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.cli import Arguments
+from ociruntime.core import paths
 
 
 def require_descriptors(args: Arguments) -> None:
@@ -17,5 +18,5 @@ def require_descriptors(args: Arguments) -> None:
     from ociruntime.core.launch.parent import check_preserved
     from ociruntime.core.plan.program import socket_activation
 
-    activated, _ = socket_activation(os.environ, os.getpid())
+    activated, _ = socket_activation(paths.environ(), os.getpid())
     check_preserved(Kernel(), args.number("--preserve-fds") + activated)

@@ -6,9 +6,8 @@ asks for it. What is wrong with the configuration is reported as `create` would.
 
 from __future__ import annotations
 
-import os
-
 from ociruntime.cli import Arguments, Option
+from ociruntime.core import paths
 from ociruntime.core.options import CreateOptions
 
 SUMMARY = "print what would be done with a bundle, and do nothing"
@@ -33,8 +32,8 @@ def run(args: Arguments) -> int:
     from ociruntime.core.spec.load import load_config
     from ociruntime.explain.plan import lines
 
-    bundle = os.path.abspath((args.operands or ["."])[0])
-    config = args.text("--config") and os.path.abspath(args.text("--config"))
+    bundle = paths.abspath((args.operands or ["."])[0])
+    config = args.text("--config") and paths.abspath(args.text("--config"))
     options = CreateOptions(bundle=bundle, config=config)
     spec, _ = load_config(config or f"{bundle}/config.json")
     plan = build(spec, args.text("--id", "explained"), options, args.g, probe_host(Kernel()))

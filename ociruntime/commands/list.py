@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from ociruntime.cli import Arguments, Option
+from ociruntime.core import paths
 from ociruntime.core.errors import UsageError
 
 TYPE_CHECKING = False
@@ -40,7 +39,7 @@ def table(containers: list[dict[str, Any]]) -> str:
 
 def run(args: Arguments) -> int:
     # A directory that was named and is not there is a mistake; the default one may be missing.
-    if args.g.root_given and not os.path.isdir(args.g.root):
+    if args.g.root_given and not paths.isdir(args.g.root):
         raise UsageError(f"open {args.g.root}: no such file or directory", code="root-directory")
     from ociruntime.core.lifecycle.listing import containers
     from ociruntime.core.log import write

@@ -6,9 +6,10 @@ the container's lines are shown. With --format json the output is the list of pi
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 
 SUMMARY = "list the processes of a container"
@@ -43,7 +44,7 @@ def host_ps(options: list[str]) -> str:
     reader, writer = os.pipe()
     try:
         pid = os.posix_spawnp(
-            "ps", ["ps", *(options or ["-ef"])], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)]
+            "ps", ["ps", *(options or ["-ef"])], paths.environ(), file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)]
         )
     except OSError as error:
         raise HostError("cannot run ps", code="ps-run", errno=error.errno or 0) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.cli import Arguments, Option, container_id
+from ociruntime.core import paths
 from ociruntime.core.errors import Failure, UsageError
 
 TYPE_CHECKING = False
@@ -48,4 +49,4 @@ def matching(expression: str, root: str) -> list[str]:
         names = os.listdir(root)
     except FileNotFoundError:
         return []
-    return [name for name in sorted(names) if find(name) and os.path.isdir(f"{root}/{name}")]
+    return [name for name in sorted(names) if find(name) and paths.isdir(f"{root}/{name}")]

@@ -6,9 +6,10 @@ exists is not overwritten.
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.cli import Arguments, Option
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError, UsageError
 
 TYPE_CHECKING = False
@@ -117,8 +118,8 @@ def rootless(spec: dict[str, Any], uid: int, gid: int) -> dict[str, Any]:
 
 
 def run(args: Arguments) -> int:
-    path = os.path.join(args.text("--bundle"), "config.json")
-    spec = example(cgroup_namespace=os.path.exists("/sys/fs/cgroup/cgroup.controllers"))
+    path = paths.join(args.text("--bundle"), "config.json")
+    spec = example(cgroup_namespace=paths.exists("/sys/fs/cgroup/cgroup.controllers"))
     if args.flag("--rootless"):
         spec = rootless(spec, os.geteuid(), os.getegid())
     from ociruntime.core.jsonio import dumps

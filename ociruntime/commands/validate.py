@@ -7,9 +7,8 @@ for a bundle without errors and 1 for one with errors, or with warnings too if -
 
 from __future__ import annotations
 
-import os
-
 from ociruntime.cli import Arguments, Option
+from ociruntime.core import paths
 from ociruntime.core.errors import one_line
 
 TYPE_CHECKING = False
@@ -65,7 +64,7 @@ def run(args: Arguments) -> int:
     from ociruntime.explain.validate import validate
 
     bundle = args.operands[0] if args.operands else args.text("--bundle", ".")
-    path = args.text("--config") or os.path.join(bundle, "config.json")
+    path = args.text("--config") or paths.join(bundle, "config.json")
     problems = validate(bundle, args.text("--config"), None if args.flag("--no-host") else probe_host(Kernel()))
     failed = any([problem.severity == "error" or args.flag("--strict") for problem in problems])
     if args.text("--format") == "json":

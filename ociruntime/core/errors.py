@@ -16,7 +16,7 @@ have no full stop. The words that clients match in them are listed in docs/compa
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 
 class Failure(Exception):

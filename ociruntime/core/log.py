@@ -8,7 +8,7 @@ level "error" unless --debug asks for it, and one error per failing call.
 from __future__ import annotations
 
 import fcntl
-import os
+import posix as os
 import time
 
 from ociruntime.core.errors import Failure, HostError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.kernel.files import u32
 from ociruntime.core.record import Record
 
@@ -63,7 +64,7 @@ def open_netlink(kernel: Kernel) -> int:
 def link_named(kernel: Kernel, fd: int, name: str) -> Link | None:
     """The device of that name, None where there is none."""
     try:
-        answers = ask(kernel, fd, RTM_GETLINK, bytes(16) + attribute(IFLA_IFNAME, os.fsencode(name) + b"\0"))
+        answers = ask(kernel, fd, RTM_GETLINK, bytes(16) + attribute(IFLA_IFNAME, paths.fsencode(name) + b"\0"))
     except OSError as error:
         if error.errno == 19:  # ENODEV
             return None
@@ -94,7 +95,7 @@ def move_link(kernel: Kernel, fd: int, link: Link, namespace: int, name: str) ->
     """To another network namespace, given as a descriptor, and to another name there ("%d" is a free number)."""
     body = _ifinfomsg(link.index) + attribute(IFLA_NET_NS_FD, u32(namespace))
     if name != link.name:
-        body += attribute(IFLA_IFNAME, os.fsencode(name) + b"\0")
+        body += attribute(IFLA_IFNAME, paths.fsencode(name) + b"\0")
     ask(kernel, fd, RTM_NEWLINK, body)
 
 
@@ -136,7 +137,7 @@ def _link(body: bytes) -> Link:
     name = dict(_attributes(body[16:])).get(IFLA_IFNAME, b"").rstrip(b"\0")
     return Link(
         index=int.from_bytes(body[4:8], "little"),
-        name=os.fsdecode(name),
+        name=paths.fsdecode(name),
         flags=int.from_bytes(body[8:12], "little"),
     )
 

@@ -7,8 +7,8 @@ what was checked by name was another file by the time it was used).
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
 
 from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.kernel.flags import (

@@ -36,21 +36,8 @@ from ociruntime.__main__ import main
 main(sys.argv)
 """
 
-# What the interpreter itself loads at its start, and what comes with `os`.
-BARE = {
-    "sys",
-    "builtins",
-    "io",
-    "abc",
-    "codecs",
-    "os",
-    "stat",
-    "posixpath",
-    "genericpath",
-    "zipimport",
-    "time",
-    "marshal",
-}
+# What the interpreter itself loads at its start.
+BARE = {"sys", "builtins", "io", "abc", "codecs", "zipimport", "time", "marshal"}
 BARE |= {"encodings", "posix", "errno", "site", "winreg"}
 # Small C extensions, 0.4 ms at most.
 SMALL = {"fcntl", "select", "resource", "termios", "pwd"}

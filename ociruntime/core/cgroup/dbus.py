@@ -9,10 +9,11 @@ Everything is sent before anything is read, the handshake included, as sd-bus do
 from __future__ import annotations
 
 import _socket
-import os
+import posix as os
 import select
 import time
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 
 TYPE_CHECKING = False
@@ -272,7 +273,7 @@ class Connection:
 
 def address(*, user: bool) -> str:
     """The path of the system's bus, or of the user's (dbus-daemon(1), ENVIRONMENT)."""
-    given = os.environ.get("DBUS_SESSION_BUS_ADDRESS" if user else "DBUS_SYSTEM_BUS_ADDRESS", "")
+    given = paths.getenv("DBUS_SESSION_BUS_ADDRESS" if user else "DBUS_SYSTEM_BUS_ADDRESS", "")
     for part in given.split(";"):
         kind, _, rest = part.partition(":")
         for pair in rest.split(","):
@@ -281,4 +282,4 @@ def address(*, user: bool) -> str:
                 return value
     if not user:
         return "/run/dbus/system_bus_socket"
-    return os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}") + "/bus"
+    return paths.getenv("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}") + "/bus"

@@ -6,7 +6,7 @@ A BPF program of type CGROUP_DEVICE answers each mknod(2) and open(2) of a devic
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.cgroup.device_rules import ANY
 from ociruntime.core.kernel import _door

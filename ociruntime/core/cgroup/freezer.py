@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 import select
 import time
 
+from ociruntime.core import paths
 from ociruntime.core.cgroup.files import read_text, write_text
 from ociruntime.core.cgroup.frozen import freezer, is_frozen
 from ociruntime.core.errors import HostError
@@ -40,7 +41,7 @@ def freeze(kernel: Kernel, record: CgroupRecord) -> None:
 def _settled(kernel: Kernel, file: str, stopped: str) -> bool:
     if file.endswith(".state"):
         return read_text(kernel, file).strip() == stopped
-    return "\nfrozen 1" in "\n" + read_text(kernel, f"{os.path.dirname(file)}/cgroup.events")
+    return "\nfrozen 1" in "\n" + read_text(kernel, f"{paths.dirname(file)}/cgroup.events")
 
 
 def _wait_for_freezer(kernel: Kernel, file: str) -> None:
@@ -49,7 +50,7 @@ def _wait_for_freezer(kernel: Kernel, file: str) -> None:
     if file.endswith(".state"):
         poll.poll(1)
         return
-    events = kernel.open(f"{os.path.dirname(file)}/cgroup.events", os.O_RDONLY)
+    events = kernel.open(f"{paths.dirname(file)}/cgroup.events", os.O_RDONLY)
     try:
         poll.register(events, select.POLLPRI)
         if b"frozen 1" not in kernel.read(events):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.cgroup.files import read_text, write_text
 from ociruntime.core.errors import ConfigError, HostError, StateError
 from ociruntime.core.kernel.flags import O_PATH
@@ -111,5 +112,5 @@ def _habitable(kernel: Kernel, path: str, init: int) -> str:
         return path
     own = next((line[3:] for line in lines if line.startswith("0::")), "")
     # The mount point is not in /proc/PID/cgroup; the container's own name is in both.
-    head, found, below = own.partition("/" + os.path.basename(path) + "/")
-    return f"{path}/{below}" if found and path.endswith(head + "/" + os.path.basename(path)) else path
+    head, found, below = own.partition("/" + paths.basename(path) + "/")
+    return f"{path}/{below}" if found and path.endswith(head + "/" + paths.basename(path)) else path

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_PATH
 
 
 def path(name: str | bytes) -> bytes:
     """A C string of a path; a NUL inside would silently cut it, so it is refused."""
-    raw = os.fsencode(name)
+    raw = paths.fsencode(name)
     if b"\0" in raw:
         raise ValueError(f"path contains a NUL character: {name!r}")
     return raw + b"\0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import path, u64

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import _signal
-import os
+import posix as os
 
 import _prctl
 
+from ociruntime.core import paths
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import path, u32, u64
 from ociruntime.core.kernel.flags import CLONE_PARENT
@@ -73,11 +74,11 @@ class Tasks:
         return bytes(buffer[: size - 1])
 
     def sethostname(self, name: str) -> None:
-        raw = os.fsencode(name)
+        raw = paths.fsencode(name)
         _door.syscall(_door.SYS_sethostname, raw, len(raw))
 
     def setdomainname(self, name: str) -> None:
-        raw = os.fsencode(name)
+        raw = paths.fsencode(name)
         _door.syscall(_door.SYS_setdomainname, raw, len(raw))
 
     def personality(self, persona: int) -> None:

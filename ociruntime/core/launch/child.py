@@ -6,7 +6,7 @@ is no standard library to import from.
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel import _door

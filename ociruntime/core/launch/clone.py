@@ -9,8 +9,9 @@ so a process in between joins it and clones a sibling of its own (CLONE_PARENT),
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import Failure, StepError
 from ociruntime.core.kernel.flags import (
     CLONE_INTO_CGROUP,
@@ -136,7 +137,7 @@ def clone_beyond(kernel: Kernel, flags: int, prepare: Callable[[], None]) -> int
         kernel.write(writer, b"%d" % pid)
     except (OSError, Failure) as error:
         origin = error.origin if isinstance(error, Failure) else "/linux/namespaces"
-        kernel.write(writer, b"%d %s" % (-(error.errno or 5), os.fsencode(origin)))
+        kernel.write(writer, b"%d %s" % (-(error.errno or 5), paths.fsencode(origin)))
     os._exit(0)
 
 
@@ -148,7 +149,7 @@ def _answered(answer: bytes) -> int:
         "cannot enter the container's namespaces",
         code="namespace-join",
         errno=-int(number or b"-5"),
-        origin=os.fsdecode(origin),
+        origin=paths.fsdecode(origin),
     )
 
 

@@ -7,7 +7,7 @@ not dumpable from before its birth (CVE-2016-9962).
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel.flags import CLONE_NEWUSER, O_PATH, PR_SET_DUMPABLE, PR_SET_PDEATHSIG

@@ -7,10 +7,11 @@ a hook printed is part of its failure, since nobody else has it (containerd#1121
 
 from __future__ import annotations
 
-import os
+import posix as os
 import select
 import time
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HookError
 from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
 from ociruntime.core.record import Record
@@ -71,10 +72,10 @@ def environment_of(hook: Hook, kind: str, program: Program | None) -> dict[bytes
     """A hook's own env is all that it gets; without one it depends on the kind."""
     if "env" in hook:
         pairs = (entry.partition("=") for entry in hook["env"])
-        return {os.fsencode(name): os.fsencode(value) for name, equals, value in pairs if equals and name}
+        return {paths.fsencode(name): paths.fsencode(value) for name, equals, value in pairs if equals and name}
     if program:
         return dict(program.environ)
-    return dict(os.environb) if kind in INHERIT else {}
+    return dict(os.environ) if kind in INHERIT else {}
 
 
 class _Running:
@@ -186,7 +187,7 @@ def _become_hook(
         for number in (SIGPIPE, SIGXFSZ):
             kernel.signal_default(number)
         kernel.setsigmask_empty()
-        args = [os.fsencode(arg) for arg in hook.get("args") or [hook["path"]]]
+        args = [paths.fsencode(arg) for arg in hook.get("args") or [hook["path"]]]
         if program:
             program.confine()
             kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)  # a change of identity clears it (prctl(2))

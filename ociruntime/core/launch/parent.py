@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC
 from ociruntime.core.launch import wire
@@ -96,7 +97,7 @@ class Launch:
         if kind == wire.CONSOLE:
             kind, fields, _ = self.ends.expect()
         self.document["last"] = describe_tape(self.plan.last, fields[0])
-        self.document["file"] = os.fsdecode(fields[1])
+        self.document["file"] = paths.fsdecode(fields[1])
         return master
 
     def park(self) -> None:

@@ -7,8 +7,9 @@ some 12 kB.
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 from ociruntime.core.kernel.flags import (
     F_ADD_SEALS,
@@ -25,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
-PATH = f"{os.path.dirname(__file__)}/player"
+PATH = f"{paths.dirname(__file__)}/player"
 SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
 
 

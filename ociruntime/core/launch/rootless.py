@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 from ociruntime.core.rootfs import write_proc
 
@@ -35,7 +36,7 @@ def _run_helper(kernel: Kernel, name: str, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     null = kernel.open("/dev/null", os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
-    pid = os.posix_spawn(program, [name, *arguments], os.environ, file_actions=actions, setsigmask=())
+    pid = os.posix_spawn(program, [name, *arguments], paths.environ(), file_actions=actions, setsigmask=())
     kernel.close(writer)
     kernel.close(null)
     said = kernel.read(reader, 4096).decode("utf-8", "replace").strip()

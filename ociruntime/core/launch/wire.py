@@ -21,9 +21,8 @@ A message is one datagram: the kind, and fields after NUL characters.
 from __future__ import annotations
 
 import _socket
-import os
 
-from ociruntime.core import errors
+from ociruntime.core import errors, paths
 from ociruntime.core.errors import Failure, StepError
 
 GO = b"go"
@@ -104,11 +103,11 @@ def socket_of(fd: int) -> _socket.socket:
 def encode_failure(failure: Failure) -> list[bytes]:
     """A failure as fields: class, code, sentence, origin, errno, hint."""
     text = (type(failure).__name__, failure.code, failure.what, failure.origin, str(failure.errno), failure.hint)
-    return [os.fsencode(part.replace("\0", " ")) for part in text]
+    return [paths.fsencode(part.replace("\0", " ")) for part in text]
 
 
 def decode_failure(fields: list[bytes]) -> Failure:
     """The failure of the other side, of the same class."""
-    name, code, what, origin, number, hint = (os.fsdecode(field) for field in fields)
+    name, code, what, origin, number, hint = (paths.fsdecode(field) for field in fields)
     kind: type[Failure] = getattr(errors, name, StepError)
     return kind(what, code=code, origin=origin, errno=int(number), hint=hint)

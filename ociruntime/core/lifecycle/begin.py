@@ -6,7 +6,7 @@ program runs, and a message means that a call of the tape failed. Other runtimes
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import ProgramError, StepError
 from ociruntime.core.launch import wire

@@ -5,9 +5,10 @@ Nothing happens to the host before the plan is complete and <root>/<id>/ says wh
 
 from __future__ import annotations
 
-import os
+import posix as os
 import time
 
+from ociruntime.core import paths
 from ociruntime.core.errors import UsageError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel.flags import CLONE_NEWPID
@@ -57,7 +58,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     try:
         container.write(CONFIG, raw)
         container.save(launch.document)
-        launch.prepare(options.preserve_fds + socket_activation(os.environ, os.getpid())[0], listen=listen)
+        launch.prepare(options.preserve_fds + socket_activation(paths.environ(), os.getpid())[0], listen=listen)
         console = _connect_console(options)
         watcher = connect_watcher(options.pidfd_socket)
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
@@ -159,7 +160,7 @@ def as_program(kernel: Kernel, spec: Spec, launch: Launch) -> Program:
     from ociruntime.core.launch.play import confine
 
     scene = launch.scene
-    pairs = (os.fsencode(entry).partition(b"=") for entry in spec.get("process", {}).get("env", []))
+    pairs = (paths.fsencode(entry).partition(b"=") for entry in spec.get("process", {}).get("env", []))
     environ = {name: value for name, equals, value in pairs if equals}
     if "HOME" in scene.found:
         environ[b"HOME"] = scene.found["HOME"]
@@ -192,8 +193,8 @@ def send_console(console: Any, master: int) -> None:
 
 def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
     """Decimal digits without a newline, complete from the first moment (clients.md 1.6)."""
-    directory, name = os.path.split(path)
-    hidden = os.path.join(directory, f".{name}")
+    directory, name = paths.split(path)
+    hidden = paths.join(directory, f".{name}")
     fd = kernel.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_TRUNC, 0o666)
     try:
         kernel.write(fd, b"%d" % pid)

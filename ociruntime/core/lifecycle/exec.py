@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.cgroup.join import open_way
 from ociruntime.core.errors import StateError, UsageError
 from ociruntime.core.jsonio import loads
@@ -108,7 +109,7 @@ class Entry:
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
         kernel, scene, options = self.kernel, self.scene, self.options
-        activated, _ = socket_activation(os.environ, os.getpid())
+        activated, _ = socket_activation(paths.environ(), os.getpid())
         preserve = options.preserve_fds + activated
         check_preserved(kernel, preserve)
         scene.first_fd = 3 + preserve
@@ -128,7 +129,7 @@ class Entry:
         master, played, file = hear_ready(ends)
         told = {
             "last": describe_tape(plan.last, played),
-            "file": os.fsdecode(file),
+            "file": paths.fsdecode(file),
             "rootfs": f"/proc/{self.document['pid']}/root",
         }
         if console:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _signal
-import os
+import posix as os
 import select
 
 from ociruntime.core.kernel.flags import TIOCGWINSZ, TIOCSWINSZ

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix as os
 import select
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 
 TYPE_CHECKING = False
@@ -51,7 +52,7 @@ class Notify:
 
 def tell_manager(kernel: Kernel, pid: int) -> None:
     """READY=1 and whose process it is about; then wait until the manager has taken both (sd_notify_barrier(3))."""
-    address = os.environ["NOTIFY_SOCKET"]
+    address = paths.environ()["NOTIFY_SOCKET"]
     target = "\0" + address[1:] if address.startswith("@") else address
     manager = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     try:

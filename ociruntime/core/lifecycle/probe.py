@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.cgroup.host import probe_cgroups
 from ociruntime.core.plan.draft import Host

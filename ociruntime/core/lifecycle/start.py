@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import _socket
-import os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import Failure, StateError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel import Kernel
@@ -53,7 +53,7 @@ def listener_for(kernel: Kernel, container: Container, document: dict[str, Any])
 
 def notify_for(container: Container) -> Notify | None:
     """The container's side of sd_notify(3), where the runtime was told of a service manager."""
-    if not os.environ.get("NOTIFY_SOCKET") or not container.has("notify"):
+    if not paths.getenv("NOTIFY_SOCKET") or not container.has("notify"):
         return None
     from ociruntime.core.lifecycle.notify import Notify
 

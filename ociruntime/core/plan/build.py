@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from ociruntime.core import paths
 from ociruntime.core.kernel.flags import CLONE_NEWNS
 from ociruntime.core.plan import cgroup, devices, hooks, mounts, namespaces, process, root
 from ociruntime.core.plan.draft import MOUNTS, Draft
@@ -52,7 +51,7 @@ def _rarely_used(draft: Draft) -> None:
 
 
 def _notify(draft: Draft) -> None:
-    if os.environ.get("NOTIFY_SOCKET"):
+    if paths.getenv("NOTIFY_SOCKET"):
         from ociruntime.core.plan import notify
 
         notify.contribute(draft)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import ConfigError, HostError
+from ociruntime.core.paths import dirname, isdir, normpath
 from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, OPEN
 from ociruntime.core.plan.resources import POINTER, resource_writes
 from ociruntime.core.steps.cgroup import (
@@ -67,7 +68,7 @@ def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
     if linux.get("cgroupsPath") or any(resources.get(key) for key in resources if key != "devices"):
         return False
     paths = choose_paths(draft.host, "", draft.id)
-    return not all(os.access(os.path.dirname(path), os.W_OK) for path in paths.values())
+    return not all(os.access(dirname(path), os.W_OK) for path in paths.values())
 
 
 def make_cgroups(draft: Draft, paths: dict[str, str], created: list[str], origin: str) -> None:
@@ -98,7 +99,7 @@ def choose_paths(host: Host, wanted: str, container_id: str) -> dict[str, str]:
         if not wanted.startswith("/"):
             base = host.cgroup_self.get(controller, "/").rstrip("/")
             if host.cgroup == "v2":
-                base = os.path.dirname(base).rstrip("/")
+                base = dirname(base).rstrip("/")
         paths[controller] = f"{mount}{base}/{inner}"
     return paths
 
@@ -111,10 +112,10 @@ def unique(paths: dict[str, str], mounts: dict[str, str]) -> dict[str, str]:
 def missing_parents(path: str, mount: str) -> list[str]:
     """The directories between a mount point and a path that do not exist yet, outermost first."""
     missing: list[str] = []
-    above = os.path.dirname(path)
-    while above != mount and not os.path.isdir(above):
+    above = dirname(path)
+    while above != mount and not isdir(above):
         missing.insert(0, above)
-        above = os.path.dirname(above)
+        above = dirname(above)
     return missing
 
 
@@ -191,9 +192,7 @@ def delegated_to(draft: Draft) -> int:
     """
     linux: Linux = draft.spec.get("linux") or {}
     kinds = [namespace["type"] for namespace in linux.get("namespaces") or [] if not namespace.get("path")]
-    mounted = [
-        mount for mount in draft.spec.get("mounts") or [] if os.path.normpath(mount["destination"]) == "/sys/fs/cgroup"
-    ]
+    mounted = [mount for mount in draft.spec.get("mounts") or [] if normpath(mount["destination"]) == "/sys/fs/cgroup"]
     if "cgroup" not in kinds or not mounted or mounted[-1].get("type") not in ("cgroup", "cgroup2"):
         return 0
     if "ro" in (mounted[-1].get("options") or []):

@@ -13,8 +13,7 @@ runtime's, and cannot write to it.
 
 from __future__ import annotations
 
-import os
-
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 from ociruntime.core.kernel.flags import (
     CLONE_NEWCGROUP,
@@ -146,7 +145,7 @@ def _hierarchies(view: View) -> None:
     )
     links = []
     for point, controllers in hierarchies.items():
-        name = os.path.basename(point)
+        name = paths.basename(point)
         destination = f"{view.destination}/{name}"
         links += [(controller, name) for controller in controllers if controller != name and len(controllers) > 1]
         if not view.own_namespace:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
 
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.plan.draft import MOUNTS

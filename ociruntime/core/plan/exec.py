@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.kernel.flags import CLONE_NEWUSER
 from ociruntime.core.plan.attributes import affinity
 from ociruntime.core.plan.capabilities import ALL
@@ -40,7 +41,7 @@ def plan_exec(
 
         step, filter_call, after = plan_filter(linux["seccomp"])
         stages[OPEN].append(step)
-    _, told = socket_activation(os.environ, os.getpid())
+    _, told = socket_activation(paths.environ(), os.getpid())
     around = Surroundings(
         id=container_id,
         linux=linux,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
 from ociruntime.core.plan.draft import MOUNTS, OPEN
@@ -59,7 +58,7 @@ def contribute_readonly(draft: Draft) -> None:
 
 def normal(destination: str) -> str:
     """The destination as an absolute path; a relative one counts from the root (deprecated by the spec)."""
-    return os.path.normpath("/" + destination.lstrip("/"))
+    return paths.normpath("/" + destination.lstrip("/"))
 
 
 def shown(mount: Mount) -> str:
@@ -74,7 +73,7 @@ def _refuse_over_proc(destination: str, mount: Mount, options: MountOptions, ori
         return
     if destination in PROC_ALLOWED or mount.get("type") == "proc":
         return
-    if destination == "/proc" and options.bind and os.path.realpath(mount.get("source", "")) == "/proc":
+    if destination == "/proc" and options.bind and paths.realpath(mount.get("source", "")) == "/proc":
         return
     raise ConfigError(
         f'"{destination}" cannot be mounted because it is inside /proc',
@@ -119,7 +118,7 @@ def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> Non
     common: dict[str, Any] = {
         "origin": origin,
         "destination": destination,
-        "source": os.path.join(draft.bundle, source),
+        "source": paths.join(draft.bundle, source),
         "recursive": options.recursive,
         "key": f"bind{origin.rpartition('/')[2]}",
     }

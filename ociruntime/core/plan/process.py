@@ -20,8 +20,9 @@ and its directory found, label support checked.
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 from ociruntime.core.kernel.flags import (
     AT_FDCWD,
@@ -132,7 +133,7 @@ def contribute(draft: Draft) -> None:
         return
     linux = draft.spec.get("linux") or {}
     annotations = draft.spec.get("annotations") or {}
-    activated, told = socket_activation(os.environ, os.getpid())
+    activated, told = socket_activation(paths.environ(), os.getpid())
     new_user = bool(draft.unshare & CLONE_NEWUSER) or any(join.type == "user" for join in draft.joins)
     filter_call: LastCall | None = None
     after: tuple[LastCall, ...] = ()

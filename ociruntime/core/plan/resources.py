@@ -6,8 +6,7 @@ common is here, their files are in resources_v1 and resources_v2; only the host'
 
 from __future__ import annotations
 
-import os
-
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.steps.cgroup_write import WriteCgroup
 
@@ -65,7 +64,7 @@ class Writes:
     def add_either(self, first: tuple[str, object], second: tuple[str, object], origin: str) -> None:
         """Write the first value to the first file, or where the kernel has no such file the second to the second."""
         step = self.add(*first, origin)
-        step.instead = (f"{os.path.dirname(step.path)}/{second[0]}", str(second[1]))
+        step.instead = (f"{paths.dirname(step.path)}/{second[0]}", str(second[1]))
 
 
 def token(text: str) -> str:

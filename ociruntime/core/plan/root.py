@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_SHARED
 from ociruntime.core.plan.draft import MOUNTS, ROOT
@@ -30,14 +29,14 @@ def find_rootfs(draft: Draft) -> None:
     root = draft.spec.get("root")
     if not root:
         raise ConfigError("root is missing: a Linux container needs one", origin="/root", code="config-missing")
-    path = os.path.realpath(os.path.join(draft.bundle, root["path"]))
-    if not os.path.isdir(path):
-        reason = "is not a directory" if os.path.lexists(path) else "no such file or directory"
+    path = paths.realpath(paths.join(draft.bundle, root["path"]))
+    if not paths.isdir(path):
+        reason = "is not a directory" if paths.lexists(path) else "no such file or directory"
         raise ConfigError(
             f'root file system "{path}": {reason}',
             origin="/root/path",
             code="root-missing",
-            errno=20 if os.path.lexists(path) else 2,
+            errno=20 if paths.lexists(path) else 2,
             hint="unpack an image there, or correct root.path",
         )
     if path == "/":

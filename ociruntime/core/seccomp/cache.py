@@ -11,8 +11,10 @@ and anything else counts as absent and is written anew. No cache at all (a read-
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
+
+from ociruntime.core import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def directory() -> str:
             return SYSTEM_DIRECTORY
     except OSError:
         pass
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    runtime = paths.getenv("XDG_RUNTIME_DIR", "")
     return f"{runtime}/ociruntime/seccomp" if runtime.startswith("/") else ""
 
 
@@ -109,7 +111,7 @@ class Cache:
         if magic != MAGIC or digest != _digest(key + rest):
             return None
         identity, _, program = rest.partition(b"\n")
-        if identity != _identity(os.fsdecode(identity.partition(b" ")[2])) or not program or len(program) % 8:
+        if identity != _identity(paths.fsdecode(identity.partition(b" ")[2])) or not program or len(program) % 8:
             return None
         return program
 
@@ -135,7 +137,7 @@ class Cache:
             return
 
     def _make_directory(self) -> int:
-        parent = os.path.dirname(self.path)
+        parent = paths.dirname(self.path)
         for path, mode in ((parent, 0o755), (self.path, 0o700)):
             try:
                 self.kernel.mkdirat(None, path, mode)
@@ -167,4 +169,4 @@ def _digest(content: bytes) -> bytes:
 def _identity(library: str) -> bytes:
     """Which libseccomp: what changes with an upgrade, and its path. Raises OSError where there is none."""
     info = os.stat(library)
-    return os.fsencode(f"{info.st_mtime_ns}:{info.st_size}:{info.st_ino} {library}")
+    return paths.fsencode(f"{info.st_mtime_ns}:{info.st_size}:{info.st_ino} {library}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.jsonio import loads
 from ociruntime.core.spec.check import check
@@ -52,9 +53,9 @@ def _read(fd: int) -> bytes:
 
 
 def _unreadable(path: str, error: OSError) -> ConfigError:
-    bundle = os.path.dirname(path) or "."
+    bundle = paths.dirname(path) or "."
     hint = ""
-    if not os.path.isdir(bundle):
+    if not paths.isdir(bundle):
         hint = f"the bundle {bundle} does not exist"
     elif isinstance(error, FileNotFoundError):
         hint = f"make one with: ociruntime spec --bundle {bundle}"

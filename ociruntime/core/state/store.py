@@ -10,9 +10,10 @@ The lock is flock(2) on the directory itself, so it ends with its holder, howeve
 from __future__ import annotations
 
 import fcntl
-import os
+import posix as os
 import select
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError, StateError
 from ociruntime.core.jsonio import dumps, loads
 
@@ -173,7 +174,7 @@ def reserve(kernel: Kernel, container_id: str, g: Globals) -> Container:
 
 def _make_root(kernel: Kernel, g: Globals) -> None:
     try:
-        os.makedirs(g.root, 0o700, exist_ok=True)
+        paths.makedirs(g.root, 0o700)
     except OSError as error:
         raise HostError(
             f"cannot make the state directory {g.root}",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.cgroup.files import members, read_text, write_text
 from ociruntime.core.errors import StateError, StepError
 from ociruntime.core.kernel.flags import O_PATH
@@ -101,7 +102,7 @@ class InheritCpuset(Step):
         """The content of a cpuset's file, taken from the one above where it was empty."""
         content = read_text(kernel, f"{directory}/{name}").strip()
         if not content and directory != self.root:
-            content = self._inherited(kernel, os.path.dirname(directory), name)
+            content = self._inherited(kernel, paths.dirname(directory), name)
             write_text(kernel, f"{directory}/{name}", content)
         return content
 
@@ -124,7 +125,7 @@ class EnableControllers(Step):
     def above(self) -> list[str]:
         """The cgroups above the container's, from the root down."""
         found = [self.root]
-        for name in os.path.dirname(self.path[len(self.root) + 1 :]).split("/"):
+        for name in paths.dirname(self.path[len(self.root) + 1 :]).split("/"):
             if name:
                 found.append(f"{found[-1]}/{name}")
         return found

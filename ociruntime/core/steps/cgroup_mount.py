@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, OPEN_TREE_CLONE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.cgroup.files import read_text, write_text
 from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.steps.base import Step
@@ -45,7 +46,7 @@ class WriteCgroup(Step):
             ) from None  # fmt: skip
 
     def _advice(self, errno: int) -> str:
-        name = os.path.basename(self.path)
+        name = paths.basename(self.path)
         if errno == 16 and name.startswith("memory."):
             return "the processes in the cgroup use more than this limit"
         if errno in (1, 13):

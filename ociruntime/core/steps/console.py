@@ -6,8 +6,8 @@ link (CVE-2025-52565); and /dev/console is bound from that descriptor.
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
 
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import (

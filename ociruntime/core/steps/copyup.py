@@ -5,8 +5,8 @@ Loaded only where the option is used. Both sides are directory descriptors; no l
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

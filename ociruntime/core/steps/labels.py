@@ -8,7 +8,7 @@ CVE-2025-52881).
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import HostError
 from ociruntime.core.steps.base import Step

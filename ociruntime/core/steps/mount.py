@@ -7,8 +7,9 @@ nor one at which a read-only volume is writable.
 
 from __future__ import annotations
 
-import os
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import (
     AT_EMPTY_PATH,
@@ -23,13 +24,7 @@ from ociruntime.core.kernel.flags import (
     O_PATH,
     OPEN_TREE_CLONE,
 )
-from ociruntime.core.rootfs import (
-    is_directory,
-    make_dir_in_root,
-    make_file_in_root,
-    open_in_root,
-    refuse_inside_proc,
-)
+from ociruntime.core.rootfs import is_directory, make_dir_in_root, make_file_in_root, open_in_root, refuse_inside_proc
 from ociruntime.core.steps.base import Step
 
 TYPE_CHECKING = False
@@ -332,7 +327,7 @@ class PrivateParent(Step):
         return f'mount --make-private "$(findmnt -no TARGET -T {self.path}/..)"'
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        path = os.path.dirname(self.path) or "/"
+        path = paths.dirname(self.path) or "/"
         while True:
             try:
                 kernel.mount("", path, "", MS_PRIVATE)
@@ -340,7 +335,7 @@ class PrivateParent(Step):
             except OSError as error:
                 if error.errno != 22 or path == "/":  # EINVAL: not a mount point, so its parent may be
                     raise
-                path = os.path.dirname(path)
+                path = paths.dirname(path)
 
 
 class PivotRoot(Step):

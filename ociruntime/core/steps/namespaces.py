@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.kernel.flags import CLONE_NEWTIME, PR_SET_DUMPABLE

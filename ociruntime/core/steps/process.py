@@ -192,7 +192,7 @@ class SetPersonality(Step):
 
 
 def os_machine() -> str:
-    import os
+    import posix as os
 
     return os.uname().machine
 

@@ -6,9 +6,10 @@ file that is read, and nothing that is opened here can block.
 
 from __future__ import annotations
 
-import os
-import stat
+import _stat as stat
+import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError, ProgramError, StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, O_PATH
 from ociruntime.core.rootfs import make_dir_in_root, open_in_root
@@ -132,7 +133,7 @@ class FindProgram(Step):
         kernel.setrgid(self.gid)
         kernel.setruid(self.uid)
         try:
-            path = os.fsencode(self._find(kernel))
+            path = paths.fsencode(self._find(kernel))
             scene.found["program"] = path
             # For whoever has to explain why it could not be executed after all
             scene.found["program-file"] = path if path.startswith(b"/") else kernel.getcwd() + b"/" + path

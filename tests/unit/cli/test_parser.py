@@ -196,7 +196,7 @@ class TestGlobals:
 
     def test_root_of_a_user_is_private_and_sticky(self, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        monkeypatch.setattr("posix.geteuid", lambda: 1000)
         root = globals_from("list").root
         assert root == f"{tmp_path}/ociruntime"
         import os
@@ -210,7 +210,7 @@ class TestGlobals:
             if mappings.read().split() != ["0", "0", "4294967295"]:
                 pytest.skip("this test runs in a user namespace")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setattr("posix.geteuid", lambda: 0)
         assert globals_from("list").root == "/run/ociruntime"
 
     def test_cgroup_manager_of_crun_is_understood(self) -> None:

@@ -57,6 +57,7 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "__main__.py").write_text(textwrap.dedent(STUB))
+    (package / "preload.py").write_text("def preload(words): pass\n")
     (prefix / "bin").mkdir()
     return Path(shutil.copy(Path(sys.prefix) / "bin" / "ociruntime", prefix / "bin"))
 

@@ -178,7 +178,7 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     if os.geteuid() == 0:
         assert directory() == "/var/cache/ociruntime/seccomp"
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
     assert directory() == "/run/user/1000/ociruntime/seccomp"
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     assert directory() == ""
