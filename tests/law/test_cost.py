@@ -54,7 +54,7 @@ BUDGETS = {
     "ps": (30, 2300),
     "pause": (30, 2300),
     "resume": (30, 2300),
-    "update": (40, 3200),
+    "update": (41, 3500),
     "run": (95, 9500),
 }
 # Commands that act on a container that exists do not plan one; update plans limits.

@@ -303,6 +303,6 @@ def _enter_cwd_as_user(plan: ProcessPlan) -> None:
     how = b"".join(
         word.to_bytes(8, "little") for word in (O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     )
-    shown = f"cd {quoted(os.fsdecode(cwd))}  # if only the user may enter it"
+    shown = f"cd {quoted(paths.fsdecode(cwd))}  # if only the user may enter it"
     plan.call("openat2", AT_FDCWD, cwd, how, len(how), shown=shown, at="/cwd", when="cwd-later")
     plan.call("fchdir", ResultOf(call="openat2"), at="/cwd", when="cwd-later")
