@@ -182,6 +182,34 @@ def _by_the_parent(plan: ProcessPlan) -> None:
     if document.get("oomScoreAdj") is not None:
         plan.add(ATTACH, SetOomScoreAdj(origin=f"{origin}/oomScoreAdj", value=document["oomScoreAdj"]))
 
+    _give_streams(plan)
+
+
+def _give_streams(plan: ProcessPlan) -> None:
+    """Pipes and terminals are the runtime's until then; root on the host needs no gift."""
+    around, origin = plan.around, f"{plan.origin}/user"
+    if not plan.uid and not around.new_user:
+        return
+    from ociruntime.core.steps.stdio import GiveConsole, GivePipes
+
+    if plan.document.get("terminal"):
+        plan.add(PROCESS, GiveConsole(origin=origin, uid=plan.uid))
+        return
+    uid, gid = plan.uid, plan.gid
+    if around.new_user:
+        uid = on_the_host(around.linux.get("uidMappings"), uid)
+        gid = on_the_host(around.linux.get("gidMappings"), gid)
+    if uid >= 0 and gid >= 0:
+        plan.add(ATTACH, GivePipes(origin=origin, uid=uid, gid=gid))
+
+
+def on_the_host(mappings: Any, number: int) -> int:
+    """An id of the container as the runtime's namespace knows it, -1 for one that is not mapped."""
+    for entry in mappings or ():
+        if entry["containerID"] <= number < entry["containerID"] + entry["size"]:
+            return entry["hostID"] + number - entry["containerID"]  # type: ignore[no-any-return]
+    return -1
+
 
 def _by_the_child(plan: ProcessPlan) -> None:
     document, origin, around = plan.document, plan.origin, plan.around
