@@ -34,6 +34,12 @@ def test_env_and_home(box: Box) -> None:
     assert "HOME=/root" in lines and "A=2" in lines and "EMPTY=" in lines and "A=1" not in lines
 
 
+def test_cwd_is_made_before_the_root_is_read_only(box: Box) -> None:
+    box.process["cwd"] = "/work/deep"
+    box.spec["root"]["readonly"] = True
+    assert box.run("pwd; touch x").lines == ["/work/deep"]
+
+
 def test_cwd_is_made_where_it_is_missing(box: Box) -> None:
     box.process["cwd"] = "/work/deep"
     assert box.run("pwd").out == "/work/deep\n"

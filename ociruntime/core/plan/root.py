@@ -17,6 +17,7 @@ from ociruntime.core.steps.mount import (
     PrivateParent,
     SetPropagation,
 )
+from ociruntime.core.steps.program import MakeCwd
 from ociruntime.core.steps.root import RootPropagation, RootReadonly
 
 TYPE_CHECKING = False
@@ -85,6 +86,9 @@ def contribute_end(draft: Draft) -> None:
     if word:
         draft.add(ROOT, RootPropagation(origin="/linux/rootfsPropagation", change=PROPAGATION[word], word=word))
     if draft.spec["root"].get("readonly"):
+        cwd = draft.spec.get("process", {}).get("cwd") or "/"
+        if cwd != "/":
+            draft.add(MOUNTS, MakeCwd(origin="/process/cwd", path=cwd))
         draft.add(ROOT, RootReadonly(origin="/root/readonly"))
 
 

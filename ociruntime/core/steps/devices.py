@@ -6,7 +6,7 @@ import _stat as stat
 import posix as os
 
 from ociruntime.core.errors import StepError
-from ociruntime.core.kernel.flags import AT_FDCWD, O_PATH, OPEN_TREE_CLONE
+from ociruntime.core.kernel.flags import AT_FDCWD, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, O_PATH, OPEN_TREE_CLONE
 from ociruntime.core.rootfs import open_parent_in_root
 from ociruntime.core.steps.base import Step
 
@@ -88,7 +88,11 @@ class BindDevice(Device):
             target = kernel.open(name, O_PATH | os.O_NOFOLLOW, at=directory)
             if not stat.S_ISREG(kernel.fstat(target).st_mode):
                 raise StepError(f"{self.path} is not a regular file", code="device-exists", errno=17)
-            kernel.move_mount(self._host_device(kernel), target)
+            tree = self._host_device(kernel)
+            # A file among devices; where mknod(2) works it would be on a tmpfs with these options
+            kernel.mount_setattr(tree, 0, attr_set=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+            kernel.move_mount(tree, target)
+            kernel.close(tree)
             kernel.close(target)
         finally:
             kernel.close(directory)

@@ -64,6 +64,21 @@ class EnterCwd(Step):
         return StepError(f'cannot enter working directory "{self.path}"', code="cwd", errno=number, hint=hint)
 
 
+class MakeCwd(Step):
+    """The working directory while the root is still writable; EnterCwd tells if there is none after all."""
+
+    path: str = ""
+
+    def describe(self) -> str:
+        return f"mkdir -p rootfs{self.path}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        try:
+            kernel.close(make_dir_in_root(kernel, scene.rootfs, self.path))
+        except OSError:
+            pass
+
+
 class FindHome(Step):
     """HOME for an environment without one, from the container's /etc/passwd; "/" for a user it does not know."""
 

@@ -132,6 +132,11 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("sysctl", "/linux/sysctl/kernel.msgmax", linux("network", sysctl={"kernel.msgmax": "1"})),
     ("sysctl", "/linux/sysctl/kernel.panic", linux("network", "ipc", "uts", sysctl={"kernel.panic": "1"})),
     ("sysctl", "/linux/sysctl/kernel.hostname", linux("uts", sysctl={"kernel.hostname": "a"})),
+    (
+        "sysctl",
+        "/linux/sysctl/kernel.domainname",
+        {**linux("uts", sysctl={"kernel.domainname": "a"}), "domainname": "b"},
+    ),
     ("sysctl", "/linux/sysctl/kernel~1panic", linux("uts", sysctl={"kernel/panic": "1"})),
     ("sysctl", "/linux/sysctl/net~1..~1kernel~1panic", linux("network", sysctl={"net/../kernel/panic": "1"})),
     ("args", "/process", config(process={"cwd": "/"})),
