@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ociruntime.cli import Arguments, Option, container_id
-from ociruntime.core.errors import HostError, UsageError
+from ociruntime.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,10 +105,15 @@ def resources_from_flags(args: Arguments) -> dict[str, Any]:
     return resources
 
 
-def _refuse_rdt(args: Arguments) -> None:
-    for option in ("--l3-cache-schema", "--mem-bw-schema"):
-        if args.text(option):
-            raise HostError(f"{option}: Intel RDT is not supported by this build", code="rdt-unsupported")
+def schemata_from_flags(args: Arguments) -> list[str]:
+    """Lines of Intel RDT's schemata. Raises UsageError for one that is no line of the kind (config-linux.md)."""
+    lines = []
+    for option, start in (("--l3-cache-schema", "L3"), ("--mem-bw-schema", "MB:")):
+        line = args.text(option)
+        if line and (not line.startswith(start) or "\n" in line):
+            raise UsageError(f'invalid value "{line}" for flag {option}: expected {start}...', code="rdt-schema")
+        lines += [line] if line else []
+    return lines
 
 
 def read_resources(path: str) -> dict[str, Any]:
@@ -128,13 +133,14 @@ def run(args: Arguments) -> int:
     name = container_id(args.operands[0])
     if args.given("--resources"):
         resources = read_resources(args.text("--resources"))
+        schemata = []
     else:
-        _refuse_rdt(args)
+        schemata = schemata_from_flags(args)
         resources = resources_from_flags(args)
         from ociruntime.core.spec.check import check_resources
 
         check_resources(resources, "the options of update")
     from ociruntime.core.lifecycle.update import update
 
-    update(name, resources, args.g)
+    update(name, resources, args.g, schemata)
     return 0

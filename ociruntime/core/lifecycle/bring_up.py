@@ -96,6 +96,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "annotations": spec.get("annotations") or {},
         "uid": os.geteuid(),
         "cgroup": plan.cgroup,
+        **({"rdt": plan.rdt} if plan.rdt else {}),
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
         "last": [],
         "listener": {key: seccomp[key] for key in LISTENER if key in seccomp},

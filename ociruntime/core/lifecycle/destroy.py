@@ -52,6 +52,10 @@ def destroy(kernel: Kernel, container: Container, document: dict[str, Any]) -> N
     kill_init(kernel, document)
     if document.get("cgroup"):
         remove_cgroups(kernel, document["cgroup"])
+    if document.get("rdt"):
+        from ociruntime.core.resctrl import remove
+
+        remove(kernel, document["rdt"])
     container.remove()
     hooks = (document.get("hooks") or {}).get("poststop")
     if hooks:

@@ -125,6 +125,10 @@ class Entry:
         self._prepare(plan)
         ends = self._clone(plan, door)
         act(kernel, scene, plan.stages[ATTACH])
+        if self.document.get("rdt"):
+            from ociruntime.core import resctrl
+
+            resctrl.join(kernel, self.document["rdt"], scene.pid)
         ends.say(wire.GO)
         master, played, file = hear_ready(ends)
         told = {

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from ociruntime.core.options import Globals
 
 
-def update(container_id: str, resources: dict[str, Any], g: Globals) -> None:
-    """Write what `resources` (linux.resources of the specification) names. Raises Failure; nothing else changes."""
+def update(container_id: str, resources: dict[str, Any], g: Globals, schemata: list[str] | None = None) -> None:
+    """Write what `resources` (linux.resources of the specification) names, and lines of Intel RDT's schemata.
+
+    Raises Failure; nothing else changes.
+    """
     kernel = Kernel()
     container = open_container(kernel, container_id, g)
     container.lock()
     document = container.load()
     if status(container, document) in (STOPPED, CREATING):
         raise StateError("container not running", code="update-status")
-    change(kernel, document.get("cgroup") or {}, resources)
+    if schemata:
+        from ociruntime.core import resctrl
+
+        resctrl.update(kernel, document.get("rdt") or {}, schemata)
+    if resources or not schemata:
+        change(kernel, document.get("cgroup") or {}, resources)

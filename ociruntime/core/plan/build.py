@@ -48,6 +48,10 @@ def _rarely_used(draft: Draft) -> None:
         from ociruntime.core.plan import netdevices
 
         netdevices.contribute(draft)
+    if linux.get("intelRdt") is not None:
+        from ociruntime.core.plan import rdt
+
+        rdt.contribute(draft)
 
 
 def _notify(draft: Draft) -> None:

@@ -43,6 +43,7 @@ class Host(Record):
     cgroup_mounts: dict[str, str] = {}  # noqa: RUF012 -- v1 controller (or "name=systemd") to mount point; "" is v2
     cgroup_self: dict[str, str] = {}  # noqa: RUF012 -- the same keys to the runtime's own cgroup path
     capabilities: int = (1 << 41) - 1  # the runtime's own: what a container without a new user namespace can be given
+    resctrl: str = ""  # mount point of Intel RDT's file system; "": to be looked for if it is needed
     in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
 
 
@@ -84,6 +85,7 @@ class Plan(Record):
     warnings: list[str] = []  # noqa: RUF012
     remarks: list[str] = []  # noqa: RUF012
     cgroup: dict[str, object] = {}  # noqa: RUF012 -- what the state file keeps of the cgroups (core/cgroup)
+    rdt: dict[str, object] = {}  # noqa: RUF012 -- the same of Intel RDT (core/resctrl.py)
 
 
 class Draft:
@@ -103,6 +105,7 @@ class Draft:
         self.joins: list[Join] = []
         self.last: list[LastCall] = []
         self.cgroup: dict[str, object] = {}
+        self.rdt: dict[str, object] = {}
         self.warnings: list[str] = []  # what config.json asks for and nobody gets, and that is no error
         self.remarks: list[str] = []  # the same, of interest with --debug only
         self.env: dict[str, str] = {}  # what the runtime adds to the program's environment, e.g. NOTIFY_SOCKET
@@ -123,4 +126,5 @@ class Draft:
             warnings=self.warnings,
             remarks=self.remarks,
             cgroup=self.cgroup,
+            rdt=self.rdt,
         )
