@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pwd
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,3 +169,65 @@ def test_annotations_are_properties(scoped: Scoped) -> None:
     scoped.spec["annotations"] = {"org.systemd.property.TimeoutStopUSec": "uint64 5000000"}
     scoped.up()
     assert scoped.shown("TimeoutStopUSec") == "5s"
+
+
+# --- an ordinary user, and his own systemd ----------------------------------------------------------------
+
+
+class Users(Box):
+    """A box of a user with a systemd of his own, called from outside of that one's part of the tree."""
+
+    def __init__(self, place: Path, name: str, user: pwd.struct_passwd) -> None:
+        super().__init__(place, name)
+        self.user = user
+        self.above = f"/user.slice/user-{user.pw_uid}.slice/user@{user.pw_uid}.service"
+
+    def call(self, *words: str, timeout: float = 120, **options: Any) -> Outcome:
+        command = [
+            "setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups", "--",
+            self.runtime, "--systemd-cgroup", *words,
+        ]  # fmt: skip
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": f"/run/user/{self.user.pw_uid}"}
+        with (self.place / "out").open("wb") as out, (self.place / "err").open("wb") as err:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.bundle, env=environment,
+                timeout=timeout, check=False,
+            )  # fmt: skip
+        shown = [(self.place / name).read_text(errors="replace") for name in ("out", "err")]
+        return Outcome(done.returncode, *shown)
+
+
+@pytest.fixture
+def users(box: Box, tmp_path: Path) -> Iterator[Users]:
+    ordinary = [entry for entry in pwd.getpwall() if 1000 <= entry.pw_uid < 60000 and entry.pw_shell.endswith("sh")]
+    if not ordinary or not shutil.which("setpriv"):
+        pytest.skip("needs an ordinary user, and setpriv (util-linux)")
+    user = ordinary[0]
+    subprocess.run(["systemctl", "start", f"user@{user.pw_uid}.service"], check=True)
+    for parent in tmp_path.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    users = Users(tmp_path / "users", box.name, user)
+    subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", users.place], check=True)
+    assert users.call("spec", "--rootless").status == 0
+    users.spec = json.loads((users.bundle / "config.json").read_text())
+    users.process["terminal"] = False
+    yield users
+    assert users.call("delete", "--force", users.name).status == 0
+
+
+@pytest.mark.skipif(not V2, reason="an ordinary user has controllers on cgroup v2 only")
+def test_a_user_has_scopes_of_his_own(users: Users) -> None:
+    users.linux["resources"] = {"pids": {"limit": 44}}
+    users.up()
+    scope = f"{users.above}/user.slice/ociruntime-{users.name}.scope"
+    assert Path(f"/proc/{users.pid()}/cgroup").read_text() == f"0::{scope}\n"
+    directory = Path(f"{HOST.cgroup_mounts['']}{scope}")
+    assert (directory / "pids.max").read_text() == "44\n"
+    # Neither clone3 nor cgroup.procs lets him in from where the caller is, but his systemd does.
+    assert users.exec("sh", "-c", "cat /proc/self/cgroup").lines == ["0::/"]
+    assert users.call("pause", users.name).status == 0
+    assert users.state()["status"] == "paused"
+    assert users.delete("--force").status == 0
+    assert not directory.exists()

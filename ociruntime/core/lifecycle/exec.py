@@ -105,6 +105,7 @@ class Entry:
         self.spec = spec
         self.container = container
         self.scene = Scene()
+        self.joined = False  # clone3 has started the child in its cgroup
 
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
@@ -215,20 +216,20 @@ class Entry:
             enter_main(kernel, plan, scene, theirs, door)
         theirs.close()
         scene.pid = pid
+        if not self.joined:
+            door.way.push(kernel, pid)
         return ends
 
     def _clone_into(self, door: Door) -> int:
-        way = door.way
-        if way.clone >= 0:
+        if door.way.clone >= 0:
             try:
-                return self.kernel.clone3(CLONE_INTO_CGROUP, cgroup=way.clone)
+                pid = self.kernel.clone3(CLONE_INTO_CGROUP, cgroup=door.way.clone)
+                self.joined = True
+                return pid
             except OSError as error:
                 if error.errno not in NOT_INTO_CGROUP:
                     raise
-        pid = self.kernel.clone3(0)
-        if pid:
-            way.push(self.kernel, pid)
-        return pid
+        return self.kernel.clone3(0)
 
     def abort(self) -> None:
         """No child of ours may linger: unreaped it would keep the container's pid namespace from ending."""
