@@ -79,6 +79,8 @@ def write(fd: int, data: bytes) -> None:
 
 def boot(port: Port) -> None:
     """Wait until systemd has settled, and say what it could not start."""
+    # Loaded by the first mount, the transport may not have found its devices yet when that looks for one.
+    subprocess.run(["modprobe", "-a", "9p", "9pnet_virtio", "overlay"], check=True)
     subprocess.run(["systemctl", "start", "user@1000"], check=True)
     state = subprocess.run(
         ["systemctl", "is-system-running", "--wait"], stdout=subprocess.PIPE, text=True, check=False
@@ -105,13 +107,20 @@ def mount_share(tag: str, guest: str, mode: str) -> None:
     options += "cache=mmap" if mode == "rw" else "ro,cache=loose"
     os.makedirs(guest, exist_ok=True)
     os.makedirs(where, exist_ok=True)
-    subprocess.run(["mount", "-t", "9p", "-o", options, tag, where], check=True)
+    mount("-t", "9p", "-o", options, tag, where)
     if mode == "cow":
         upper, work = f"/var/lib/shares/{tag}/upper", f"/var/lib/shares/{tag}/work"
         os.makedirs(upper)
         os.makedirs(work)
         options = f"lowerdir={where},upperdir={upper},workdir={work}"
-        subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", guest], check=True)
+        mount("-t", "overlay", "-o", options, "overlay", guest)
+
+
+def mount(*args: str) -> None:
+    """mount(8); RuntimeError with its own words."""
+    done = subprocess.run(["mount", *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"mount {' '.join(args)}: {done.stderr.strip()}")
 
 
 def command(request: Request) -> list[str]:
