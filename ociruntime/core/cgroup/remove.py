@@ -56,7 +56,7 @@ def wait_for_exit(kernel: Kernel, path: str, deadline: float) -> None:
         else:
             fds.append(events)
             if b"populated 0" in kernel.read(events):
-                return
+                limit = min(limit, 0.001)  # empty by now, so try again; but do not spin if that is refused
             poll.register(events, select.POLLPRI)
         for pid in members(kernel, path, recursive=False)[:64]:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ociruntime.core.cgroup.files import members, subdirectories
 from ociruntime.core.cgroup.freezer import freeze, is_frozen
 from ociruntime.core.cgroup.join import Way, open_way, sub_paths
-from ociruntime.core.cgroup.remove import remove_cgroups
+from ociruntime.core.cgroup.remove import remove_cgroups, remove_tree
 from ociruntime.core.cgroup.stats import oom_kills, stats
 from ociruntime.core.cgroup.update import update
 from ociruntime.core.errors import ConfigError, HostError, StateError, StepError
@@ -207,6 +208,21 @@ def test_removal_spares_what_others_use(tmp_path: Path) -> None:
     remove_cgroups(KERNEL, record)
     assert os.listdir(tmp_path / "a") == ["other"]
     remove_cgroups(KERNEL, record)
+
+
+def test_removal_gives_up_and_says_who_is_inside(tmp_path: Path) -> None:
+    tree(tmp_path, {"x/cgroup.procs": "", "x/cgroup.events": "populated 1\n"})
+
+    class Busy(Kernel):
+        """A cgroup with a process in it, and without a kernel to wait for it."""
+
+        def unlinkat(self, at: int | None, name: str, *, directory: bool = False) -> None:
+            raise OSError(16, "Device or resource busy")
+
+    (tmp_path / "x/cgroup.procs").write_text(f"{os.getpid()}\n")
+    with pytest.raises(HostError, match="1 process") as caught:
+        remove_tree(Busy(), f"{tmp_path}/x", time.monotonic())
+    assert str(os.getpid()) in caught.value.hint
 
 
 @pytest.mark.parametrize("wanted", ["../x", "a/../../b", "cpu:.."])
