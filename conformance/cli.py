@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,6 +190,8 @@ COMMANDS = {"check": check, "bench": bench, "clauses": clauses, "sabotage": sabo
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     options = build_parser().parse_args(argv)
+    # an ordinary way out, so that containers, cgroups and files are removed when somebody ends us
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return COMMANDS[options.command](options)
     except (FileNotFoundError, NoCompiler) as failure:

@@ -104,6 +104,11 @@ def say(verb: str, key: str, *value: Any) -> Sabotage:
     return {"act": "say", "verb": verb, "key": key, "value": list(value)}
 
 
+def leak() -> Sabotage:
+    """The runtime leaves a descriptor of its own open in the program."""
+    return {"act": "leak", "verb": "create"}
+
+
 # ---- the wrapper ----------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.bundle import Config
 from conformance.registry import MAY, MUST, SHOULD, also, clause, each, unobservable
-from conformance.saboteur import Sabotage, drop, put
+from conformance.saboteur import drop, leak, put
 from conformance.trial import Container, Failed, Seen, Trial, expect, require, skip_unless
 
 PROCESS = "config.md#process"
@@ -388,7 +388,7 @@ def rlimit_duplicate(t: Trial) -> None:
     MUST,
     "runtime-linux.md#file-descriptors",
     "only standard input, output and error are open in the program",
-    broken_by=Sabotage({"act": "leak", "verb": "create"}),
+    broken_by=leak(),
 )
 def only_three(t: Trial) -> None:
     extra = [os.open("/etc/hostname", os.O_RDONLY) for _ in range(2)]

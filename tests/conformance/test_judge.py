@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
+import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +103,29 @@ def test_the_probe_sees_this_process(probe: Path) -> None:
     assert (null["kind"], null["major"], null["minor"]) == ("c", 1, 3)
     assert nowhere["errno"] == 2
     assert unknown["unknown"] == "no-such-deed"
+
+
+def test_a_suite_that_is_told_to_end_cleans_up(tmp_path: Path, probe: Path) -> None:
+    runtime = _runtime(tmp_path, f'test "$3" = create || exit 1; echo > {tmp_path}/waits; exec sleep 1000')
+    argv = (
+        sys.executable,
+        "-m",
+        "conformance",
+        "check",
+        "--runtime",
+        runtime,
+        "--probe",
+        str(probe),
+        "runtime.create.new",
+    )
+    with spawn.memory_file() as quiet:
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        pid = spawn.spawn(argv, stdin=quiet, stdout=quiet, stderr=quiet, env=env)
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "waits").exists():
+            assert time.monotonic() < deadline, spawn.content(quiet)
+            select.select([], [], [], 0.01)
+        os.kill(pid, signal.SIGTERM)
+        assert spawn.wait(pid, 20) == 143, spawn.content(quiet)
+    assert host.groups_under(f"conformance-{pid}") == []
+    assert not [root for root in host.Hierarchies.read().all_roots() if (root / f"conformance-{pid}").exists()]
