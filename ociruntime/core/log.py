@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ociruntime.core.log_service import Service
     from ociruntime.core.options import Globals
 
 _HIGH = 500
@@ -46,12 +47,17 @@ class Log:
         self.debugging = False
         self._json = False
         self._file = -1
+        self._service: Service | None = None
 
     def open(self, g: Globals) -> None:
-        """Begin to append to --log. Raises HostError when the file cannot be opened."""
+        """Begin to append to --log, a file or a service of the system. Raises HostError for a file that cannot be."""
         self.debugging = g.debug
         self._json = g.log_format == "json"
-        if g.log:
+        if g.log.startswith(("journald:", "syslog:")):
+            from ociruntime.core.log_service import Service
+
+            self._service = Service(g.log)
+        elif g.log:
             try:
                 descriptor = os.open(g.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError as error:
@@ -71,7 +77,7 @@ class Log:
         """A peculiarity that stops nobody: a line on stderr, and with --debug a record (see above)."""
         if self.debugging:
             self._record("warning", message, fields)
-        if self._file >= 0 or not (self._json or self.debugging):
+        if self._told_elsewhere() or not (self._json or self.debugging):
             write(2, f"warning: {message}\n")
 
     def error(self, failure: Failure) -> None:
@@ -88,14 +94,21 @@ class Log:
         line = failure.line()
         structured = self._json or self.debugging
         try:
-            if self._file >= 0 or structured:
+            if self._told_elsewhere() or structured:
                 self._record("error", line, fields)
         except OSError:  # a full disk must not take the line on stderr with it
             structured = False
-        if self._file >= 0 or not structured:
+        if self._told_elsewhere() or not structured:
             write(2, line + "\n")
 
+    def _told_elsewhere(self) -> bool:
+        """Whether records go to another place than stderr, which then gets the plain sentence."""
+        return self._file >= 0 or self._service is not None
+
     def _record(self, level: str, message: str, fields: dict[str, str | int]) -> None:
+        if self._service:
+            self._service.record(level, message, fields)
+            return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write(self._file if self._file >= 0 else 2, render(level, message, now, fields, as_json=self._json))
 

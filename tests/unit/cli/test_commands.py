@@ -270,10 +270,18 @@ class TestUpdate:
         with pytest.raises(UsageError, match="negative"):
             update.resources_from_flags(parsed("update", "--cpu-share", "-1", "id"))
 
-    @pytest.mark.parametrize("option", ["--l3-cache-schema", "--mem-bw-schema"])
-    def test_what_cannot_be_done_is_not_passed_over(self, option: str) -> None:
-        with pytest.raises(HostError, match=option):
-            update.run(parsed("update", option, "L3:0=f", "id"))
+    def test_schemata_of_intel_rdt(self) -> None:
+        args = parsed("update", "--mem-bw-schema", "MB:0=50", "--l3-cache-schema=L3:0=f", "id")
+        assert update.schemata_from_flags(args) == ["L3:0=f", "MB:0=50"]
+        assert update.schemata_from_flags(parsed("update", "id")) == []
+
+    @pytest.mark.parametrize(
+        ("option", "line"),
+        [("--l3-cache-schema", "MB:0=1"), ("--mem-bw-schema", "L3:0=f"), ("--mem-bw-schema", "MB:\n")],
+    )
+    def test_schemata_of_another_kind_are_refused(self, option: str, line: str) -> None:
+        with pytest.raises(UsageError, match=option):
+            update.schemata_from_flags(parsed("update", option, line, "id"))
 
     def test_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "r.json"
