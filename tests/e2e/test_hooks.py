@@ -69,13 +69,17 @@ def test_run_runs_them_too(box: Box) -> None:
 
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_a_failure_before_start_leaves_nothing(box: Box, kind: str) -> None:
-    box.spec["hooks"] = {kind: [hook("echo reason >&2; exit 3"), hook(f"touch {box.place}/second")]}
+    box.spec["hooks"] = {
+        kind: [hook("echo reason >&2; exit 3"), hook(f"touch {box.place}/second")],
+        "poststop": [hook(f"cat > {box.place}/poststop")],
+    }
     outcome = box.create("sleep", "1000")
     assert outcome.status == 1 and "reason" in outcome.err and "3" in outcome.err
     (record,) = box.records()
     assert record["origin"] == f"/hooks/{kind}/0"
     assert not (box.place / "second").exists()
     assert not (box.root / box.name).exists()
+    assert json.loads((box.place / "poststop").read_text())["status"] == "stopped"
 
 
 def test_a_failing_start_container_hook_stops_the_start(box: Box) -> None:

@@ -9,7 +9,7 @@ import posix as os
 import time
 
 from ociruntime.core import paths
-from ociruntime.core.errors import UsageError
+from ociruntime.core.errors import HookError, UsageError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
@@ -74,6 +74,13 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
             watcher.tell(launch.scene.pid, b"standard")
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, launch.scene.pid)
+    except HookError:
+        # A hook has seen the container, so those that are to see its end do (runtime.md, Lifecycle 3 to 6 and 13)
+        from ociruntime.core.lifecycle.destroy import run_poststop
+
+        launch.abort()
+        run_poststop(kernel, container, launch.document)
+        raise
     except BaseException:
         launch.abort()
         raise

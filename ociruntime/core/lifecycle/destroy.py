@@ -57,13 +57,14 @@ def destroy(kernel: Kernel, container: Container, document: dict[str, Any]) -> N
 
         remove(kernel, document["rdt"])
     container.remove()
-    hooks = (document.get("hooks") or {}).get("poststop")
-    if hooks:
-        _run_poststop(kernel, container, document, hooks)
+    run_poststop(kernel, container, document)
 
 
-def _run_poststop(kernel: Kernel, container: Container, document: dict[str, Any], hooks: list[Any]) -> None:
+def run_poststop(kernel: Kernel, container: Container, document: dict[str, Any]) -> None:
     """Each of them, whatever the others did: a failure is a warning only."""
+    hooks = (document.get("hooks") or {}).get("poststop")
+    if not hooks:
+        return
     from ociruntime.core.launch.hooks import run_hook
     from ociruntime.core.log import LOG
 
