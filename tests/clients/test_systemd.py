@@ -35,17 +35,18 @@ def properties(unit: str, *names: str) -> dict[str, str]:
 
 
 def test_podman_makes_a_scope_with_limits(podman: Podman, same: Same) -> None:
+    """crun 1.8.1 writes most limits to the cgroup only; ociruntime tells systemd of every one."""
     limits = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "99"]
     podman.ok("run", "-d", "--name", BOX, "--network", "none", *limits, IMAGE, "sleep", "1000")
     unit = f"libpod-{podman.inspect(BOX)['Id']}.scope"
     assert f"/{unit}" in cgroup(podman.pid(BOX))
-    known = properties(unit, "MemoryMax", "TasksMax", "CPUQuotaPerSecUSec", "Delegate", "ActiveState")
-    assert known["MemoryMax"] == str(64 << 20)
-    assert (known["TasksMax"], known["CPUQuotaPerSecUSec"], known["Delegate"]) == ("99", "500ms", "yes")
+    if podman.runtime:
+        known = properties(unit, "MemoryMax", "TasksMax", "CPUQuotaPerSecUSec")
+        assert known == {"MemoryMax": str(64 << 20), "TasksMax": "99", "CPUQuotaPerSecUSec": "500ms"}
     subprocess.run(["systemctl", *(["--user"] if rootless() else []), "daemon-reload"], check=True)
     inside = [podman.ok("exec", BOX, "limit", name) for name in ("memory", "cpu", "pids")]
     assert inside == [str(64 << 20), "50000 100000", "99"]
-    same((known, inside))
+    same((properties(unit, "Delegate", "ActiveState"), inside))
 
 
 def test_podman_with_the_cgroupfs_manager(podman: Podman, same: Same) -> None:

@@ -34,7 +34,8 @@ guest() { # USER PYTEST-ARGUMENT…
     shift
     echo "== in the guest, as $user: pytest $*"
     "$python" -m tests.vm run --user "$user" --share "$here:$here:cow" --cwd "$here" --timeout 7200 \
-        --env PYTHONDONTWRITEBYTECODE=1 --env IN_GUEST=1 --env OCIRUNTIME="$here/.venv/bin/ociruntime" \
+        --env PYTHONDONTWRITEBYTECODE=1 --env HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
+        --env IN_GUEST=1 --env OCIRUNTIME="$here/.venv/bin/ociruntime" \
         -- "$python" -m pytest -p no:cacheprovider -q -ra "$@" || status=$?
 }
 
