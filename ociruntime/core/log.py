@@ -48,11 +48,13 @@ class Log:
         self._json = False
         self._file = -1
         self._service: Service | None = None
+        self._elsewhere = False  # records do not go to stderr, which then gets the plain sentence
 
     def open(self, g: Globals) -> None:
         """Begin to append to --log, a file or a service of the system. Raises HostError for a file that cannot be."""
         self.debugging = g.debug
         self._json = g.log_format == "json"
+        self._elsewhere = bool(g.log)
         if g.log.startswith(("journald:", "syslog:")):
             from ociruntime.core.log_service import Service
 
@@ -77,7 +79,7 @@ class Log:
         """A peculiarity that stops nobody: a line on stderr, and with --debug a record (see above)."""
         if self.debugging:
             self._record("warning", message, fields)
-        if self._told_elsewhere() or not (self._json or self.debugging):
+        if self._elsewhere or not (self._json or self.debugging):
             write(2, f"warning: {message}\n")
 
     def error(self, failure: Failure) -> None:
@@ -94,16 +96,12 @@ class Log:
         line = failure.line()
         structured = self._json or self.debugging
         try:
-            if self._told_elsewhere() or structured:
+            if self._elsewhere or structured:
                 self._record("error", line, fields)
         except OSError:  # a full disk must not take the line on stderr with it
             structured = False
-        if self._told_elsewhere() or not structured:
+        if self._elsewhere or not structured:
             write(2, line + "\n")
-
-    def _told_elsewhere(self) -> bool:
-        """Whether records go to another place than stderr, which then gets the plain sentence."""
-        return self._file >= 0 or self._service is not None
 
     def _record(self, level: str, message: str, fields: dict[str, str | int]) -> None:
         if self._service:

@@ -7,7 +7,7 @@ The state document keeps, under "rdt", what `delete` has to remove and where `up
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from ociruntime.core.cgroup.files import read_text, write_text
 from ociruntime.core.cgroup.host import plain

@@ -6,7 +6,7 @@ caller's files and devices; those keep their owner here, because they outlive th
 
 from __future__ import annotations
 
-import stat
+import _stat as stat
 
 from ociruntime.core.steps.base import Step
 

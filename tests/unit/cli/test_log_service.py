@@ -23,7 +23,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def service(target: str, listener: socket.socket) -> Service:
-    return Service(target, dict.fromkeys(ADDRESSES, listener.getsockname()))
+    return Service(target, dict.fromkeys(ADDRESSES, str(listener.getsockname())))
 
 
 def test_journal(listener: socket.socket) -> None:
