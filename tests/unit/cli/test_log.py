@@ -33,6 +33,7 @@ def test_json_log_holds_exactly_one_record(tmp_path: Path, capfd: pytest.Capture
         "level": "error",
         "msg": LINE,
         "code": "mount",
+        "kind": "ConfigError",
         "origin": "/mounts/3",
         "errno": 2,
         "hint": "look there",
@@ -45,7 +46,7 @@ def test_text_log_is_that_of_logrus(tmp_path: Path) -> None:
     text = (tmp_path / "log").read_text()
     time, rest = text.split(" ", 1)
     assert datetime.fromisoformat(time.removeprefix("time=").strip('"'))
-    assert rest == 'level=error msg="no \\"x\\"" code="host"\n'
+    assert rest == 'level=error msg="no \\"x\\"" code="host" kind="HostError"\n'
 
 
 def test_log_is_appended_and_closed_on_exec(tmp_path: Path) -> None:
