@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -260,14 +258,3 @@ def test_an_unknown_option_of_a_file_system_is_explained(box: Box) -> None:
     box.mount("/mnt", "tmpfs", "tmpfs", "nonsense=1")
     outcome = box.run("true")
     assert outcome.status == 1 and "nonsense" in outcome.err and "/mounts/4" in outcome.err
-
-
-def test_idmapped_mount(box: Box) -> None:
-    volume = box.place / "volume"
-    volume.mkdir()
-    os.chown(volume, 100005, 100005)
-    entry: dict[str, Any] = {"destination": "/mnt", "type": "bind", "source": str(volume), "options": ["bind", "idmap"]}
-    for kind in ("uid", "gid"):
-        entry[f"{kind}Mappings"] = [{"containerID": 100000, "hostID": 0, "size": 65536}]
-    box.spec["mounts"].append(entry)
-    assert box.run("stat -c %u:%g /mnt").out == "5:5\n"

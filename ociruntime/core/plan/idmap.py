@@ -20,6 +20,10 @@ def contribute_idmap(draft: Draft, mount: Mount, *, origin: str, bind: dict[str,
     linux = draft.spec.get("linux", {})
     uids = mount.get("uidMappings") or linux.get("uidMappings")
     gids = mount.get("gidMappings") or linux.get("gidMappings")
+    flags = AT_RECURSIVE if option == "ridmap" else 0
+    if not uids and not gids and any(join.type == "user" for join in draft.joins):
+        draft.add(OPEN, OpenIdmappedBind(**bind, joined=True, map_flags=flags))
+        return
     if not uids or not gids:
         raise ConfigError(
             f"mount of {bind['destination']} is id-mapped, but there are no mappings",
@@ -27,7 +31,6 @@ def contribute_idmap(draft: Draft, mount: Mount, *, origin: str, bind: dict[str,
             origin=f"{origin}/options",
             hint="give the mount uidMappings and gidMappings, or the container a user namespace",
         )
-    flags = AT_RECURSIVE if option == "ridmap" else 0
     draft.add(OPEN, OpenIdmappedBind(**bind, uids=map_text(uids), gids=map_text(gids), map_flags=flags))
 
 

@@ -20,15 +20,21 @@ class OpenIdmappedBind(OpenBind):
 
     uids: bytes = b""
     gids: bytes = b""
+    joined: bool = False  # the maps are those of the user namespace that the container joins
     map_flags: int = 0
 
     def describe(self) -> str:
+        if self.joined:
+            return f"mount --bind -o X-mount.idmap=$userns {self.source} <detached>"
         maps = ",".join(f"u:{line.replace(' ', ':')}" for line in self.uids.decode().splitlines())
         return f"mount --bind -o X-mount.idmap={maps} {self.source} <detached>"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         tree = kernel.open_tree(AT_FDCWD, self.source, OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0))
-        userns = user_namespace(kernel, scene, self.uids, self.gids)
+        if self.joined:
+            userns = kernel.dup(scene.handles["ns:user"])
+        else:
+            userns = user_namespace(kernel, scene, self.uids, self.gids)
         try:
             kernel.mount_setattr(tree, self.map_flags, attr_set=MOUNT_ATTR_IDMAP, userns=userns)
         except OSError as error:
