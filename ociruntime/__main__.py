@@ -27,7 +27,7 @@ def main(argv: list[str]) -> NoReturn:
     status = 1
     try:
         status = run(argv[1:])
-        if preload.missing and status == 0:
+        if preload.bare and status == 0:
             from ociruntime.preload_write import keep
 
             keep(argv)

@@ -9,8 +9,7 @@ The file is written by preload_write.py at the end of the first successful start
 the user may write in __pycache__ at all. Line numbers are not kept; --debug does without the file to have them.
 """
 
-from __future__ import annotations
-
+import _imp
 import marshal
 import posix
 import sys
@@ -21,18 +20,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    # where the package lies; path, time (ns) and size of each source; name, path, whether a package, and code
-    Content = tuple[str, list[tuple[str, int, int]], list[tuple[str, str, bool, CodeType]]]
+    Stamp = tuple[str, int, int]  # path, time (ns) and size of a source
+    Native = tuple[str, str]  # name and path of a module in C, no path for one within the interpreter
+    Module = tuple[str, str, bool, CodeType]  # name, path, whether it is a package, and what it runs
+    Content = tuple[str, list[Stamp], list[Native], list[Module]]  # the first is where our package lies
 
 HOME = __file__.rpartition("/")[0]
 HEADER = b"ociruntime preload 1\n" + MAGIC_NUMBER
 
-missing = False  # whether this start could have been faster, so that the next one should be
+# What was loaded before us, where no file served; so the next start should have one.
+bare: "frozenset[str]" = frozenset()
 
 
-def preload(words: list[str]) -> None:
+def preload(words: "list[str]") -> None:
     """Load what the command in `words` usually needs. A wrong guess of the command costs time, nothing else."""
-    global missing
+    global bare
     if "--debug" in words:
         return
     for word in words:
@@ -40,7 +42,7 @@ def preload(words: list[str]) -> None:
         if content is not None and _true(content):
             _load(content)
             return
-    missing = True
+    bare = frozenset(sys.modules)
 
 
 def path_of(command: str) -> str:
@@ -48,7 +50,7 @@ def path_of(command: str) -> str:
     return f"{HOME}/__pycache__/{command}.{sys.implementation.cache_tag}.preload"
 
 
-def _read(command: str) -> Content | None:
+def _read(command: str) -> "Content | None":
     try:
         fd = posix.open(path_of(command), posix.O_RDONLY | posix.O_CLOEXEC)
         raw = posix.read(fd, posix.fstat(fd).st_size)
@@ -63,8 +65,8 @@ def _read(command: str) -> Content | None:
     return content
 
 
-def _true(content: Content) -> bool:
-    home, stamps, _modules = content
+def _true(content: "Content") -> bool:
+    home, stamps = content[:2]
     if home != HOME:
         return False
     try:
@@ -77,12 +79,14 @@ def _true(content: Content) -> bool:
     return True
 
 
-def _load(content: Content) -> None:
+def _load(content: "Content") -> None:
     """Run the modules in the order in which they were complete when each imported the next."""
     known, Module = sys.modules, type(sys)
+    for native in content[2]:
+        _load_native(*native)
     ready = []
     # All names first: a package imports its modules before it is complete itself.
-    for name, path, is_package, code in content[2]:
+    for name, path, is_package, code in content[3]:
         if name in known:
             continue
         module = known[name] = Module(name)
@@ -95,4 +99,19 @@ def _load(content: Content) -> None:
         ready.append((code, names, parent, child, module))
     for code, names, parent, child, module in ready:
         exec(code, names)
-        setattr(known[parent], child, module)
+        if parent:
+            setattr(known[parent], child, module)
+
+
+def _load_native(name: str, path: str) -> None:
+    """As importlib does, without its search."""
+    if name in sys.modules:
+        return
+    spec = ModuleSpec(name, None, origin=path or "built-in")
+    try:
+        module = _imp.create_dynamic(spec) if path else _imp.create_builtin(spec)
+        (_imp.exec_dynamic if path else _imp.exec_builtin)(module)
+    except ImportError:
+        return  # the ordinary import knows what to say
+    module.__spec__ = spec
+    sys.modules[name] = module

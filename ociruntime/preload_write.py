@@ -6,10 +6,10 @@ import importlib
 import marshal
 import os
 import sys
-from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.machinery import ExtensionFileLoader, PathFinder, SourceFileLoader
 from types import CodeType
 
-from ociruntime.preload import HEADER, HOME, path_of
+from ociruntime.preload import HEADER, HOME, bare, path_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-# What commands import late, yet nearly always, as engines use them.
-_CREATE = ("lifecycle.create", "spec.rules", "seccomp.cache", "steps.seccomp", "plan.capabilities")
+# What engines make a command load, though the first container that it meets may not.
+_CREATE = ("plan.seccomp", "steps.seccomp", "seccomp.cache", "plan.cgroup_mount", "steps.cgroup_mount")
 USUAL: dict[str, tuple[str, ...]] = {
     "create": _CREATE,
-    "run": (*_CREATE, "lifecycle.run", "lifecycle.foreground", "cgroup.remove"),
-    "exec": ("lifecycle.exec", "lifecycle.foreground", "seccomp.cache", "steps.seccomp"),
-    "start": ("lifecycle.start",),
-    "state": ("lifecycle.state",),
-    "kill": ("lifecycle.kill",),
-    "delete": ("lifecycle.delete", "cgroup.remove"),
+    "run": (*_CREATE, "lifecycle.foreground", "kernel.signals"),
+    "exec": ("plan.seccomp", "steps.seccomp", "seccomp.cache", "lifecycle.foreground", "kernel.signals"),
+    "start": (),
+    "state": (),
+    "kill": (),
+    "delete": (),
 }
+HOT = ("ociruntime.__main__.", "ociruntime.cli.", "ociruntime.commands.", "ociruntime.core.")
 
 
 class _Recorder:
@@ -38,7 +39,7 @@ class _Recorder:
         self.modules: list[tuple[str, str, bool, CodeType]] = []
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name.partition(".")[0] == "ociruntime" else None
+        spec = PathFinder.find_spec(name, path, target)
         if spec and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Loader(name, spec.loader.path, self)
         return spec
@@ -73,24 +74,31 @@ def keep(words: list[str]) -> None:
 
 
 def write(command: str) -> None:
-    """Write the file of a command. All our modules are imported again for it, which takes some 50 ms."""
-    ours = [name for name, module in sys.modules.items() if name.startswith("ociruntime") and _is_source(module)]
-    saved = {name: sys.modules.pop(name) for name in ours}
+    """Keep what this process has loaded, and what is usual. For its end: all is imported once more, in some 50 ms."""
+    late = [f"ociruntime.core.{name}" for name in USUAL[command]]
+    sources = [name for name in sys.modules if f"{name}.".startswith(HOT) and not _is_native(name)] + late
+    saved = {name: sys.modules.pop(name) for name in ["__future__", *sources] if name in sys.modules}
     recorder = _Recorder()
     sys.meta_path.insert(0, recorder)
     try:
-        for name in ("__main__", f"commands.{command}", *(f"core.{name}" for name in USUAL[command])):
-            importlib.import_module(f"ociruntime.{name}")
+        for name in sources:
+            importlib.import_module(name)
     finally:
         sys.meta_path.remove(recorder)
         sys.modules.update(saved)
-    content = marshal.dumps((HOME, recorder.stamps, recorder.modules))
+    natives = [
+        (name, getattr(module, "__file__", ""))
+        for name, module in sys.modules.items()
+        if name not in bare and _is_native(name)
+    ]
+    content = marshal.dumps((HOME, recorder.stamps, natives, recorder.modules))
     total = len(HEADER) + 8 + len(content)
     _replace(path_of(command), HEADER + total.to_bytes(8, "little") + content)
 
 
-def _is_source(module: ModuleType) -> bool:
-    return (getattr(module, "__file__", None) or "").endswith(".py")
+def _is_native(name: str) -> bool:
+    spec = sys.modules[name].__spec__
+    return spec is not None and (spec.origin == "built-in" or isinstance(spec.loader, ExtensionFileLoader))
 
 
 def _replace(path: str, content: bytes) -> None:

@@ -27,7 +27,7 @@ print(len([m for m in sys.modules.values() if m.__name__.startswith("ociruntime.
 from ociruntime import cli
 command = cli.command_named("state")
 print(command.SUMMARY)
-print(preload.missing)
+print(bool(preload.bare))
 """
 
 
@@ -40,8 +40,14 @@ def site(tmp_path: Path) -> Path:
 
 
 def write(site: Path) -> None:
-    code = "from ociruntime.preload_write import keep; keep(['--root', '/nowhere', 'state', 'x'])"
-    python(f"import sys; sys.path += [{str(site)!r}, {sysconfig.get_path('platlib')!r}]; {code}")
+    code = """
+from ociruntime import preload
+preload.preload(['state'])
+import ociruntime.__main__, ociruntime.commands.state, ociruntime.core.lifecycle.state
+from ociruntime.preload_write import keep
+keep(['--root', '/nowhere', 'state', 'x'])
+"""
+    python(f"import sys; sys.path += [{str(site)!r}, {sysconfig.get_path('platlib')!r}]\n{code}")
 
 
 def python(code: str, *args: str) -> list[str]:

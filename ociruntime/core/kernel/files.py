@@ -46,7 +46,7 @@ class Files:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def read(self, fd: int, size: int = 1 << 20) -> bytes:
+    def read(self, fd: int, size: int = 1 << 16) -> bytes:
         return os.read(fd, size)
 
     def write(self, fd: int, data: bytes) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import posix as os
 
+import _prctl  # noqa: F401 -- for Kernel.prctl, while it can be found
+
 from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import CLONE_NEWNS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
