@@ -47,15 +47,15 @@ BUDGETS = {
     "create": (90, 9000),
     "start": (31, 2450),
     "state": (30, 2200),
-    "kill": (32, 2400),
+    "kill": (33, 2550),
     "delete": (34, 2600),
     "list": (30, 2350),
     "exec": (90, 9000),
-    "ps": (30, 2350),
+    "ps": (31, 2450),
     "pause": (30, 2300),
     "resume": (30, 2300),
     "update": (41, 3500),
-    "run": (95, 9500),
+    "run": (96, 9700),
 }
 # Commands that act on a container that exists do not plan one; update plans limits.
 NO_PLAN = {"start", "state", "kill", "delete", "list", "ps", "pause", "resume"}

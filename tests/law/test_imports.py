@@ -11,7 +11,7 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 CHEAP = {"__future__", "_stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
 CHEAP |= {"_json", "_signal", "_socket", "_prctl", "_blake2"}
 # Within every interpreter before it runs anything.
-CHEAP |= {"posix", "marshal", "_frozen_importlib", "_frozen_importlib_external"}
+CHEAP |= {"_imp", "posix", "marshal", "_frozen_importlib", "_frozen_importlib_external"}
 
 # Never loaded at run time: what type checkers read.
 FOR_CHECKERS = "ociruntime/core/spec/types.py"
