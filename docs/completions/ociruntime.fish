@@ -13,7 +13,7 @@ complete -c ociruntime -n '__fish_use_subcommand' -a create -d 'create a contain
 complete -c ociruntime -n '__fish_use_subcommand' -a delete -d 'remove a container'
 complete -c ociruntime -n '__fish_use_subcommand' -a events -d 'print the resource usage of a container'
 complete -c ociruntime -n '__fish_use_subcommand' -a exec -d 'run another process in a container'
-complete -c ociruntime -n '__fish_use_subcommand' -a explain -d 'print what would be done with a bundle, and do nothing'
+complete -c ociruntime -n '__fish_use_subcommand' -a explain -d 'print what would be done with a bundle, or what the code of a message means'
 complete -c ociruntime -n '__fish_use_subcommand' -a features -d 'print what this runtime supports'
 complete -c ociruntime -n '__fish_use_subcommand' -a kill -d 'send a signal to a container'
 complete -c ociruntime -n '__fish_use_subcommand' -a list -d 'list containers'

@@ -1,4 +1,4 @@
-"""Write the manual pages and completions: `python -m ociruntime.docsgen`, from the checkout."""
+"""Write the manual pages, completions and docs/errors.md: `python -m ociruntime.docsgen`, from the checkout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ociruntime import cli
 from ociruntime.docsgen import completion, man
+from ociruntime.explain import codes
 
 
 def files() -> dict[str, str]:
@@ -16,6 +17,7 @@ def files() -> dict[str, str]:
         "docs/completions/ociruntime.bash": completion.bash(),
         "docs/completions/_ociruntime": completion.zsh(),
         "docs/completions/ociruntime.fish": completion.fish(),
+        "docs/errors.md": codes.markdown(),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from ociruntime import cli
 from ociruntime.commands import explain
 from ociruntime.commands.spec import example
-from ociruntime.core.errors import ConfigError
+from ociruntime.core.errors import ConfigError, UsageError
 from ociruntime.core.options import Globals
 from ociruntime.core.plan.draft import MOUNTS, STAGES, Join, LastCall, Plan
 from ociruntime.core.steps.root import SetHostname
@@ -64,3 +64,33 @@ def test_a_bundle_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         explain.run(cli.parse(explain.OPTIONS, [str(tmp_path)]))
     assert refusal.value.origin == "/hostname"
+
+
+def explained(word: str, capfd: pytest.CaptureFixture[str]) -> str:
+    assert explain.run(cli.parse(explain.OPTIONS, [word])) == 0
+    return capfd.readouterr().out
+
+
+def test_a_code_has_a_page(capfd: pytest.CaptureFixture[str]) -> None:
+    text = explained("cgroup-busy", capfd)
+    assert text.startswith("cgroup-busy  (control groups)\n\n")
+    assert "  why:     at create" in text and "  do:      choose another" in text.lower()
+    assert "example: container's cgroup is not empty" in text
+    assert max(len(line) for line in text.splitlines()) <= 96
+
+
+def test_a_rule_explains_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "A type of namespace is listed once" in explained("config-rule-namespace-twice", capfd)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("cgroup-bussy", "cgroup-busy"), ("hook-fail", "hook-failed")])
+def test_a_code_that_is_none(word: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        explain.run(cli.parse(explain.OPTIONS, [word]))
+    assert caught.value.code == "unknown-code" and caught.value.hint == f"did you mean {meant}?"
+
+
+def test_a_bundle_that_is_missing_is_no_code(tmp_path: Path) -> None:
+    args = cli.parse(explain.OPTIONS, [str(tmp_path / "none")])
+    with pytest.raises(ConfigError):
+        explain.run(args)
