@@ -106,11 +106,12 @@ def scheduler(wanted: Mapping[str, Any], origin: str) -> SetScheduler:
     if flags & SCHED_UTIL_CLAMP:
         attributes += bytes(8)  # the two clamps; only the longer struct has them (SCHED_ATTR_SIZE_VER1)
     size = (len(attributes) + 4).to_bytes(4, "little")
-    words = " ".join(
-        [f"--{wanted['policy'].removeprefix('SCHED_').lower()}"]
-        + [f"{key}={number(key)}" for key in ("nice", "priority", "runtime", "deadline", "period") if number(key)]
-    )
-    return SetScheduler(origin=origin, attributes=size + attributes, words=words)
+    options = [f"--{wanted['policy'].removeprefix('SCHED_').lower()}"]
+    options += [f"--sched-{key} {number(key)}" for key in ("runtime", "deadline", "period") if number(key)]
+    shown = f"chrt {' '.join(options)} --pid {number('priority') or 0} $$"
+    if number("nice"):
+        shown += f" && renice --priority {number('nice')} $$"
+    return SetScheduler(origin=origin, attributes=size + attributes, policy=wanted["policy"], shown=shown)
 
 
 def io_priority(wanted: Mapping[str, Any], origin: str) -> SetIoPriority:

@@ -201,10 +201,11 @@ class SetScheduler(Step):
     """Scheduling policy and priority (sched_setattr(2))."""
 
     attributes: bytes = b""  # struct sched_attr
-    words: str = ""
+    policy: str = ""  # as in the specification
+    shown: str = ""
 
     def describe(self) -> str:
-        return f"chrt {self.words} --pid $$"
+        return self.shown
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:
@@ -216,7 +217,7 @@ class SetScheduler(Step):
             elif error.errno == EINVAL:
                 hint = "sched(7) tells which numbers go with which policy"
             raise StepError(
-                f"cannot set the scheduler to {self.words}", code="scheduler", errno=error.errno or 0, hint=hint
+                f"cannot set the scheduling policy {self.policy}", code="scheduler", errno=error.errno or 0, hint=hint
             ) from None
 
 

@@ -102,7 +102,7 @@ def test_the_memory_policy_names_one_bit_more_than_its_mask_has() -> None:
     [
         (SetIoPriority(kind=2, priority=7), ("ioprio_set", 1, 0, 2 << 13 | 7)),
         (SetPersonality(persona=8), ("personality", 8)),
-        (SetScheduler(attributes=b"x"), ("sched_setattr", 0, b"x")),
+        (SetScheduler(attributes=b"x", shown="chrt"), ("sched_setattr", 0, b"x")),
         (SetUmask(mask=0o27), ("umask", 0o27)),
         (NoNewPrivileges(), ("prctl", 38, 1)),
     ],
@@ -115,7 +115,7 @@ def test_one_call_each(step: Step, call: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     ("step", "call", "word"),
     [
-        (SetScheduler(words="--fifo"), "sched_setattr", "CAP_SYS_NICE"),
+        (SetScheduler(policy="SCHED_FIFO"), "sched_setattr", "CAP_SYS_NICE"),
         (SetIoPriority(), "ioprio_set", "CAP_SYS_NICE"),
         (SetMemoryPolicy(words="MPOL_BIND 9"), "set_mempolicy", "cpuset.mems"),
     ],
