@@ -67,11 +67,12 @@ test-e2e: all
 	@.ci/prerequisites test
 	$(PYTEST) tests/e2e
 
-# In a guest with systemd and pure cgroup v2.
+# In a guest with systemd and pure cgroup v2; says why where there can be none.
 test-vm: all
+	-@.ci/prerequisites vm
 	tests/vm/test.sh
 
-# Under podman, buildah, containerd and Docker, those that are installed.
+# Under podman, buildah, containerd and Docker, those that are installed: `.ci/prerequisites clients` installs them.
 test-clients: all
 	$(PYTEST) tests/clients
 
