@@ -96,7 +96,7 @@ def nothing_left(request: pytest.FixtureRequest, home: Home) -> Iterator[None]:
     before = host.left_behind()
     runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else None
     yield
-    host.until(lambda: host.left_behind() <= before, f"left behind: {sorted(host.left_behind() - before)}", 20)
+    host.until(lambda: host.left_behind() <= before, lambda: f"left behind: {sorted(host.left_behind() - before)}")
     # crun gives a container's stdio to the container's user, and that may be the host's /dev/null.
     if host.repair_null_device() and runtime:
         pytest.fail("the owner of the host's /dev/null has changed")

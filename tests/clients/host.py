@@ -81,12 +81,13 @@ def run(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def until(probe: Callable[[], Value], what: str, seconds: float = SECONDS) -> Value:
+def until(probe: Callable[[], Value], what: str | Callable[[], str]) -> Value:
     """Poll until the probe gives something true; that."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + SECONDS
     while not (value := probe()):
         if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s, last: {value!r}")
+            text = what if isinstance(what, str) else what()
+            raise TimeoutError(f"{text}: not within {SECONDS:.0f} s, last: {value!r}")
         time.sleep(0.02)
     return value
 

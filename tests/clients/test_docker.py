@@ -77,8 +77,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_run(docker: Docker, same: Same, case: Case) -> None:
-    if case.name == "privileged" and not host.may_raise_limits():
+def test_run(docker: Docker, same: Same, case: Case, runtime: Path | None) -> None:
+    if case.name == "privileged" and not runtime and not host.may_raise_limits():
         pytest.skip("runc refuses to give a container CAP_SYS_RESOURCE, which nobody has here")
     network = [] if "--network" in case.options else NONE
     done = docker.run("--rm", *network, *case.options, IMAGE, *case.command)
@@ -213,7 +213,7 @@ EXECS = [
 
 
 @pytest.mark.parametrize("case", EXECS, ids=lambda case: " ".join(case[0])[:30])
-def test_exec(box: Docker, same: Same, case: tuple[list[str], int, str | None]) -> None:
+def test_exec(box: Docker, same: Same, case: tuple[list[str], int, str | None], runtime: Path | None) -> None:
     args, status, text = case
     if "--privileged" in args and not host.may_raise_limits():
         pytest.skip("runc refuses to give a container CAP_SYS_RESOURCE, which nobody has here")

@@ -27,7 +27,8 @@ class Case:
     command: Sequence[str]
     expect: str = ""
     status: int = 0
-    needs: str = ""  # "root", "user", "cgroup" (a hierarchy that podman may write to)
+    needs: str = ""
+    """"root", "user", "cgroup" (one that podman may write to), "auto" (subordinate ids for podman to choose from)"""
 
 
 def sh(script: str) -> list[str]:
@@ -42,6 +43,7 @@ COPY_UP = sh("stat -f -c %T /etc; cat /etc/hosts | wc -l; id -un")
 DEVICES = sh("ls /dev | grep -v core; stat -c '%n %F %t %T %a' /dev/null /dev/zero /dev/tty /dev/ptmx")
 FORKS = sh("sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait")
 MAPPED = ["--uidmap", "0:100000:1000", "--gidmap", "0:100000:1000"]
+UID_MAP = sh("id -u; cat /proc/self/uid_map")
 STATUS = "/proc/self/status"
 CAPS = sh("grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")
 CASES = [
@@ -101,7 +103,8 @@ CASES = [
     # --- namespaces
     Case("pid-private", [], sh("echo $$; ls -d /proc/[0-9]* | wc -l"), r"^1\n"),
     Case("init", ["--init"], sh("tr '\\0' ' ' < /proc/1/cmdline; echo $$"), r"(?s)init.*\n?[2-9]$"),
-    Case("uidmap", MAPPED, sh("id -u; cat /proc/self/uid_map"), r"^0\n\s+0\s+100000\s+1000$", needs="root"),
+    Case("uidmap", MAPPED, UID_MAP, r"^0\n\s+0\s+100000\s+1000$", needs="root"),
+    Case("userns-auto", ["--userns", "auto:size=999"], UID_MAP, r"^0\n.*\s999$", needs="auto"),
     Case("keep-id", ["--userns", "keep-id"], ["id", "-u"], rf"^{os.getuid()}$", needs="user"),
     Case("cgroupns-host", ["--cgroupns", "host"], sh("grep -c libpod /proc/self/cgroup"), r"^[1-9]", needs="root"),
     Case("cgroupns-private", ["--cgroupns", "private"], sh("cut -d: -f3 /proc/self/cgroup"), r"^/\n?", needs="root"),
@@ -124,6 +127,8 @@ def why_not(case: Case) -> str:
     """Why this machine cannot run the case; '' if it can."""
     if case.needs == "root" and rootless():
         return "needs root"
+    if case.needs == "auto" and (rootless() or "containers:" not in Path("/etc/subuid").read_text()):
+        return "/etc/subuid has nothing for the user `containers`"
     if case.needs == "user" and not rootless():
         return "is for an ordinary user"
     if case.needs == "cgroup" and rootless() and not host.has_systemd():
@@ -131,7 +136,18 @@ def why_not(case: Case) -> str:
     return ""
 
 
-GUEST = {"output", "user-name", "memory", "cpus", "pids-limit", "caps-default", "dev", "keep-id", "not-in-path"}
+GUEST = {
+    "output",
+    "user-name",
+    "memory",
+    "cpus",
+    "pids-limit",
+    "caps-default",
+    "dev",
+    "keep-id",
+    "userns-auto",
+    "not-in-path",
+}
 """Run by `make test-vm`, where each takes half a minute: what depends on systemd, or on who one is."""
 
 
