@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 # Not the tape's own affairs (the listener, descriptors), and not the program
-CONFINING = frozenset("openat write close prctl setresgid setresuid capset openat2 fchdir prlimit64 seccomp".split())
+CONFINING = frozenset("write close prctl setresgid setresuid capset openat2 fchdir prlimit64 seccomp".split())
 
 LISTENER_FLAGS = 8 | 32  # SECCOMP_FILTER_FLAG_NEW_LISTENER and WAIT_KILLABLE_RECV: nobody would listen to a hook
 
@@ -27,30 +27,32 @@ def confine(kernel: Kernel, calls: list[LastCall], scene: Scene) -> None:
     for call in calls:
         if call.name not in CONFINING or (call.when and call.when not in scene.found):
             continue
-        if any(
-            isinstance(arg, ReportFd) or (isinstance(arg, ResultOf) and arg.call not in results) for arg in call.args
-        ):
-            continue
+        if any(isinstance(arg, ReportFd) or _missing(arg, results) for arg in call.args):
+            continue  # the hand-over of the listener, which a hook does not have
         try:
-            results[call.name] = _make(kernel, call, scene, results)
+            if call.name == "seccomp":
+                _filter(kernel, call, scene)
+            else:
+                results[call.name] = kernel.syscall(call.name, *[_word(arg, scene, results) for arg in call.args])
         except OSError:
             if not call.ignore:
                 raise
 
 
-def _make(kernel: Kernel, call: LastCall, scene: Scene, results: dict[str, int]) -> int:
-    if call.name == "seccomp":
-        operation, flags, program = call.args
-        assert isinstance(operation, int) and isinstance(flags, int) and isinstance(program, Filter)
-        kernel.seccomp(operation, flags & ~LISTENER_FLAGS, scene.found[program.name])
-        return -1
-    args: list[int | bytes | None] = []
-    for arg in call.args:
-        if isinstance(arg, Handle):
-            args.append(scene.handles[arg.name])
-        elif isinstance(arg, ResultOf):
-            args.append(results[arg.call])
-        else:
-            assert arg is None or isinstance(arg, (int, bytes))
-            args.append(arg + b"\0" if isinstance(arg, bytes) else arg)
-    return kernel.syscall(call.name, *args)
+def _missing(arg: object, results: dict[str, int]) -> bool:
+    return isinstance(arg, ResultOf) and arg.call not in results
+
+
+def _filter(kernel: Kernel, call: LastCall, scene: Scene) -> None:
+    operation, flags, program = call.args
+    assert isinstance(operation, int) and isinstance(flags, int) and isinstance(program, Filter)
+    kernel.seccomp(operation, flags & ~LISTENER_FLAGS, scene.found[program.name])
+
+
+def _word(arg: object, scene: Scene, results: dict[str, int]) -> int | bytes | None:
+    if isinstance(arg, Handle):
+        return scene.handles[arg.name]
+    if isinstance(arg, ResultOf):
+        return results[arg.call]
+    assert arg is None or isinstance(arg, (int, bytes))
+    return arg + b"\0" if isinstance(arg, bytes) else arg

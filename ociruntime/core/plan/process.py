@@ -34,7 +34,9 @@ from ociruntime.core.kernel.flags import (
     PR_CAP_AMBIENT_RAISE,
     PR_CAPBSET_DROP,
     PR_SET_KEEPCAPS,
+    RESOLVE_BENEATH,
     RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_XDEV,
 )
 from ociruntime.core.plan.attributes import attributes, limits
 from ociruntime.core.plan.capabilities import (
@@ -287,9 +289,11 @@ def _write_labels(plan: ProcessPlan) -> None:
             continue
         text = encode(prefix + label)
         shown = f"echo {quoted(prefix + label)} > /proc/{file.decode()}"
-        plan.call("openat", Handle(name="labels"), file, os.O_WRONLY | os.O_CLOEXEC, 0, shown=shown, at=f"/{key}")
-        plan.call("write", ResultOf(call="openat"), text, len(text), at=f"/{key}")
-        plan.call("close", ResultOf(call="openat"))
+        # Nothing mounted over the file, and no way out of the procfs (CVE-2025-52881)
+        how = open_how(os.O_WRONLY, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS)
+        plan.call("openat2", Handle(name="labels"), file, how, len(how), shown=shown, at=f"/{key}")
+        plan.call("write", ResultOf(call="openat2"), text, len(text), at=f"/{key}")
+        plan.call("close", ResultOf(call="openat2"))
 
 
 def _become_user(plan: ProcessPlan, also: int) -> None:
@@ -325,12 +329,15 @@ def _capset(plan: ProcessPlan, also: int, shown: str) -> None:
     plan.call("capset", CAPSET_SELF, data, shown=shown, at="/capabilities")
 
 
+def open_how(flags: int, resolve: int) -> bytes:
+    """struct open_how of openat2(2), without a mode."""
+    return b"".join(word.to_bytes(8, "little") for word in (flags | os.O_CLOEXEC, 0, resolve))
+
+
 def _enter_cwd_as_user(plan: ProcessPlan) -> None:
     cwd = encode(plan.document.get("cwd") or "/")
-    # struct open_how: flags, mode, resolve; no magic links, as for the first try (CVE-2024-21626)
-    how = b"".join(
-        word.to_bytes(8, "little") for word in (O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
-    )
+    # No magic links, as for the first try (CVE-2024-21626)
+    how = open_how(O_PATH | os.O_DIRECTORY, RESOLVE_NO_MAGICLINKS)
     shown = f"cd {quoted(paths.fsdecode(cwd))}  # if only the user may enter it"
     plan.call("openat2", AT_FDCWD, cwd, how, len(how), shown=shown, at="/cwd", when="cwd-later")
     plan.call("fchdir", ResultOf(call="openat2"), at="/cwd", when="cwd-later")
