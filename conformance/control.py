@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
 
-from conformance import saboteur
+from conformance import host, saboteur
 from conformance.judge import Court, Status, Verdict, court
 from conformance.registry import Check
 from conformance.runtime import Runtime
@@ -65,7 +66,9 @@ def _try(seat: Court, check: Check, runtimes: Sequence[Runtime]) -> Control:
 
 def control(runtimes: Sequence[str], checks: Sequence[Check], probe: Path) -> list[Control]:
     """Every check with a sabotage."""
-    with court(probe) as seat:
+    with court(probe) as seat, ExitStack() as after:
+        # where wrong runtimes were told to put cgroups
+        after.callback(host.remove_group, "conformance-elsewhere")
         honest = [Runtime.parse(one, seat.home, timeout=8.0) for one in runtimes]
         for one in honest:
             one.root.mkdir(parents=True, exist_ok=True)
