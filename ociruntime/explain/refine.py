@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from ociruntime import cli
-from ociruntime.core.errors import Failure
-
-WITHOUT_PRIVILEGE = "this needs root, or a user namespace: ociruntime spec --rootless writes a configuration with one"
+from ociruntime.core.errors import ConfigError, Failure
+from ociruntime.explain.riddles import WITHOUT_PRIVILEGE, hint
 
 WITH_A_BUNDLE = ("create", "run", "explain")
+PUZZLING = ("init-killed", "init")  # without a property at fault, but the configuration may tell
 
 
 def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
@@ -20,23 +21,28 @@ def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
     """
     if failure.code == "container-missing" and args.operands:
         failure.hint = _meant(args.operands[0], _containers(args.g.root)) or failure.hint
-    failure.hint = failure.hint or _hint(failure, command)
-    if failure.origin and not failure.place[0] and command in WITH_A_BUNDLE:
+    if command in WITH_A_BUNDLE and (failure.origin or failure.code in PUZZLING):
         bundle = (args.operands or ["."])[0] if command == "explain" else args.text("--bundle", ".")
-        failure.place = _place(failure.origin, args.text("--config") or os.path.join(bundle, "config.json"))
+        _by_configuration(failure, os.path.abspath(bundle), args.text("--config"))
+    failure.hint = failure.hint or _hint(failure, command)
     return failure
 
 
-def _place(pointer: str, config: str) -> tuple[int, int]:
-    """Line and column of a property in the configuration that the command has read, (0, 0) if it is gone."""
+def _by_configuration(failure: Failure, bundle: str, config: str) -> None:
+    """What the configuration that the command has read tells: the place of the property, and the riddle's answer."""
     from ociruntime.explain.position import locate
 
     try:
-        with open(config, encoding="utf-8") as file:
-            found = locate(file.read(), pointer)
+        with open(config or os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            text = file.read()
+        spec = json.loads(text)
+        if failure.origin and not failure.place[0]:
+            place = locate(text, failure.origin)
+            failure.place = (place.line, place.column)
     except (OSError, ValueError):
-        return 0, 0
-    return found.line, found.column
+        return  # it is gone
+    if isinstance(spec, dict) and not isinstance(failure, ConfigError):
+        failure.hint = hint(failure, spec, bundle) or failure.hint
 
 
 def _hint(failure: Failure, command: str) -> str:

@@ -69,6 +69,7 @@ class Box:
         self.place = place
         self.name = name
         self.runtime = runtime
+        self.before: list[str] = []  # a program that starts the runtime: setpriv, unshare ...
         self.root = place / "state"
         self.bundle = place / "bundle"
         self.rootfs = self.bundle / "rootfs"
@@ -112,7 +113,8 @@ class Box:
 
     def call(self, *words: str, timeout: float = 60, **options: Any) -> Outcome:
         """The runtime with these words; its log is JSON in `self.log`."""
-        command = [self.runtime, "--root", str(self.root), "--log", str(self.log), "--log-format", "json", *words]
+        logged = ["--log", str(self.log), "--log-format", "json"]
+        command = [*self.before, self.runtime, "--root", str(self.root), *logged, *words]
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("cwd", self.bundle)
         # Files, not pipes: a container that lives on would keep a pipe open and this call waiting

@@ -9,7 +9,8 @@ import pytest
 from ociruntime import cli
 from ociruntime.core.errors import Failure, StateError
 from ociruntime.core.options import Globals
-from ociruntime.explain.refine import WITHOUT_PRIVILEGE, refine
+from ociruntime.explain.refine import refine
+from ociruntime.explain.riddles import WITHOUT_PRIVILEGE
 
 
 def hint(failure: Failure, command: str = "", *operands: str, root: str = "/nonexistent") -> str:
