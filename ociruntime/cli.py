@@ -93,6 +93,7 @@ COMMANDS = (
     "features",
     "kill",
     "list",
+    "mounts",
     "pause",
     "ps",
     "resume",

@@ -56,7 +56,7 @@ _ociruntime() {
         ;;
     esac
     case $command in
-    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list pause ps resume run spec start state update validate help" ;;
+    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list mounts pause ps resume run spec start state update validate help" ;;
     create) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help -h" ids="" ;;
     delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;
@@ -65,6 +65,7 @@ _ociruntime() {
     features) options="--help -h" ids="" ;;
     kill) options="--regex -r --help -h" ids="containers" ;;
     list) options="--format -f --quiet -q --help -h" ids="" ;;
+    mounts) options="--help -h" ids="containers" ;;
     pause) options="--help -h" ids="containers" ;;
     ps) options="--format -f --help -h" ids="containers" ;;
     resume) options="--help -h" ids="containers" ;;
