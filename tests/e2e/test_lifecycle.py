@@ -188,3 +188,19 @@ def test_start_reports_a_program_that_cannot_be_executed(box: Box) -> None:
     (record,) = box.records()
     assert record["origin"] == "/process/args" and record["errno"] == 2
     box.wait_for("stopped")
+
+
+def test_delete_force_of_an_init_that_somebody_froze_elsewhere(box: Box) -> None:
+    freezer = Path("/sys/fs/cgroup/freezer")
+    if not (freezer / "cgroup.procs").exists():
+        pytest.skip("cgroup v1's freezer is not mounted")
+    box.up()
+    elsewhere = freezer / f"{box.name}-elsewhere"
+    elsewhere.mkdir()
+    try:
+        (elsewhere / "cgroup.procs").write_text(str(box.pid()))
+        (elsewhere / "freezer.state").write_text("FROZEN")
+        assert box.delete("--force").status == 0
+    finally:
+        (elsewhere / "freezer.state").write_text("THAWED")
+        elsewhere.rmdir()

@@ -135,6 +135,19 @@ def test_user_namespace_maps_and_devices(box: Box) -> None:
     assert outcome.lines[2:] == ["0", "1"]
 
 
+def test_a_device_that_the_host_has_not_got(box: Box) -> None:
+    """In a user namespace nobody may make one, and there is none to bind."""
+    mapped(box)
+    box.namespaces("pid", "mount", "uts", "ipc", "network", "user")
+    box.linux["devices"] = [
+        {"path": "/dev/nil", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 7, "gid": 8}
+    ]
+    box.linux["resources"] = {}
+    outcome = box.run("stat -c '%a %u:%g %t:%T' /dev/nil; echo x > /dev/nil; grep ' /dev/nil ' /proc/mounts")
+    assert outcome.lines[0] == "640 7:8 1:3"
+    assert "nosuid" in outcome.lines[1] and "noexec" in outcome.lines[1] and "nodev" not in outcome.lines[1]
+
+
 def test_wrong_type_is_refused(box: Box) -> None:
     box.namespaces("pid", "mount", "uts", network="/proc/self/ns/ipc")
     outcome = box.run("true")

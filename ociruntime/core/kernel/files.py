@@ -67,7 +67,7 @@ class Files:
     def mkdirat(self, at: int | None, name: str, mode: int) -> None:
         os.mkdir(name, mode, dir_fd=at)
 
-    def mknodat(self, at: int, name: str, mode: int, device: int) -> None:
+    def mknodat(self, at: int | None, name: str, mode: int, device: int) -> None:
         os.mknod(name, mode, device, dir_fd=at)
 
     def symlinkat(self, target: str, at: int, name: str) -> None:

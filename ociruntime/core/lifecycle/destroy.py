@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 
+from ociruntime.core.cgroup.files import write_text
 from ociruntime.core.cgroup.remove import remove_cgroups
 from ociruntime.core.errors import Failure, StateError
 from ociruntime.core.jsonio import dumps
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ociruntime.core.state.store import Container
 
 SIGKILL = 9
+FROZEN_ELSEWHERE_MS = 500
 PATIENCE_MS = 10_000
 
 
@@ -37,6 +39,8 @@ def kill_init(kernel: Kernel, document: dict[str, Any]) -> None:
             _thaw(kernel, document)
             waiter = select.poll()
             waiter.register(pidfd, select.POLLIN)
+            if not waiter.poll(FROZEN_ELSEWHERE_MS):
+                _bring_home(kernel, document, pid)
             if not waiter.poll(PATIENCE_MS):
                 raise StateError(
                     f"the container's init (process {pid}) does not die",
@@ -45,6 +49,16 @@ def kill_init(kernel: Kernel, document: dict[str, Any]) -> None:
                 )
     finally:
         kernel.close(pidfd)
+
+
+def _bring_home(kernel: Kernel, document: dict[str, Any], pid: int) -> None:
+    """Somebody may have moved it to another v1 freezer, and frozen that one: the container's own is thawed."""
+    home = ((document.get("cgroup") or {}).get("paths") or {}).get("freezer")
+    if home:
+        try:
+            write_text(kernel, f"{home}/cgroup.procs", str(pid))
+        except OSError:
+            pass  # gone meanwhile, or removed by hand
 
 
 def destroy(kernel: Kernel, container: Container, document: dict[str, Any]) -> None:

@@ -34,7 +34,12 @@ def contribute(draft: Draft) -> None:
                 draft.add(MOUNTS, kind(path=f"/dev/{name}", mode=stat.S_IFCHR | 0o666, number=number))
     for index, device in enumerate(devices):
         if not bound or not normal(device["path"]).startswith("/dev/"):
-            draft.add(MOUNTS, _listed(device, f"/linux/devices/{index}", kind))
+            step = _listed(device, f"/linux/devices/{index}", kind)
+            if isinstance(step, BindDevice) and not draft.host.euid:
+                from ociruntime.core.plan.devices_made import make_where_missing
+
+                make_where_missing(draft, step, index)
+            draft.add(MOUNTS, step)
     if not bound:
         draft.add(MOUNTS, DefaultLinks())
 

@@ -167,8 +167,8 @@ def sysctl(spec: Spec) -> Iterator[Finding]:
         )
         if ".." in dotted.replace("/", "."):
             yield at, f'"{name}" is no kernel setting', ""
-        elif dotted == "kernel.domainname" and spec.get("domainname"):
-            yield at, f'the kernel setting "{name}" and the property "domainname" are the same', "leave one of them out"
+        elif dotted == "kernel.domainname" and spec.get("domainname", settings[name]) != settings[name]:
+            yield at, f'the kernel setting "{name}" and the property "domainname" differ', "leave one of them out"
         elif dotted == "kernel.hostname":
             yield at, f'the kernel setting "{name}" is the host name', 'use the property "hostname"'
         elif not owner:

@@ -6,7 +6,14 @@ import _stat as stat
 import posix as os
 
 from ociruntime.core.errors import StepError
-from ociruntime.core.kernel.flags import AT_FDCWD, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, O_PATH, OPEN_TREE_CLONE
+from ociruntime.core.kernel.flags import (
+    AT_FDCWD,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    O_PATH,
+    OPEN_TREE_CLONE,
+)
 from ociruntime.core.rootfs import open_parent_in_root
 from ociruntime.core.steps.base import Step
 
@@ -69,6 +76,8 @@ class MakeDevice(Device):
 class BindDevice(Device):
     """The host's device over an empty file, where mknod(2) is not allowed (a user namespace)."""
 
+    key: str = ""  # of the handle that OpenDevice may have left
+
     def describe(self) -> str:
         return f"touch rootfs{self.path} && mount --bind {self.path} rootfs{self.path}"
 
@@ -88,7 +97,7 @@ class BindDevice(Device):
             target = kernel.open(name, O_PATH | os.O_NOFOLLOW, at=directory)
             if not stat.S_ISREG(kernel.fstat(target).st_mode):
                 raise StepError(f"{self.path} is not a regular file", code="device-exists", errno=17)
-            tree = self._host_device(kernel)
+            tree = scene.handles.pop(self.key) if self.key in scene.handles else self._host_device(kernel)
             # A file among devices; where mknod(2) works it would be on a tmpfs with these options
             kernel.mount_setattr(tree, 0, attr_set=MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
             kernel.move_mount(tree, target)
