@@ -45,8 +45,10 @@ def effective_rules(listed: list[DeviceRule]) -> tuple[Rule, ...]:
         )
         for entry in listed
     ]
-    if any(not allow for allow, *_ in rules):
-        rules.extend(DEFAULT_RULES)
+    denials = [position for position, rule in enumerate(rules) if not rule[0]]
+    if denials:
+        since = rules[denials[-1] :]  # engines list most of the defaults themselves
+        rules.extend([rule for rule in DEFAULT_RULES if rule not in since])
     return tuple(rules)
 
 

@@ -8,7 +8,7 @@ import posix as os
 from ociruntime.core import paths
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import path, u32, u64
-from ociruntime.core.kernel.flags import CLONE_PARENT
+from ociruntime.core.kernel.flags import CLONE_PARENT, PR_CAPBSET_READ
 
 
 class Tasks:
@@ -87,6 +87,10 @@ class Tasks:
 
         result: int = _prctl.prctl(option, argument)
         return result
+
+    def capbset_read(self, number: int) -> bool:
+        """PR_CAPBSET_READ of prctl(2); python-prctl refuses numbers that are newer than itself."""
+        return bool(_door.syscall(_door.SYS_prctl, PR_CAPBSET_READ, number, 0, 0, 0))
 
     def setgroups(self, groups: list[int]) -> None:
         os.setgroups(groups)

@@ -180,7 +180,8 @@ def write_tape(calls: list[LastCall], scene: Scene, *, waiting: bool = True) -> 
         report = tape.call(_door.SYS_accept4, wait, None, None, SOCK_CLOEXEC)
     tape.report_to(report)
     written = transcribe(tape, calls, scene, report)
-    positions = [-1] * waiting + [calls.index(call) for call in written.values()]
+    place = {id(call): position for position, call in enumerate(calls)}  # list.index would compare them one by one
+    positions = [-1] * waiting + [place[id(call)] for call in written.values()]
     return tape.assemble(), ",".join([str(position) for position in positions]).encode()
 
 

@@ -63,16 +63,17 @@ class Tape:
         """Add a record; bytes arguments are placed into the data, with a NUL after them."""
         if len(args) > MAX_ARGS:
             raise ValueError(f"a system call takes up to {MAX_ARGS} arguments, not {len(args)}")
-        words: list[int | Data] = []
+        record: list[int | Data] = [number, 0, 0, 0, 0, 0, 0, 0]
         for position, arg in enumerate(args):
-            if isinstance(arg, Result):
+            if isinstance(arg, bytes):
+                record[2 + position] = self.place(arg)
+            elif isinstance(arg, Result):
                 flags |= 1 << position
-                words.append(arg.index)
-            elif isinstance(arg, bytes):
-                words.append(self.place(arg))
-            else:
-                words.append(0 if arg is None else arg)
-        self._records.append([number, flags, *words, *[0] * (MAX_ARGS - len(args))])
+                record[2 + position] = arg.index
+            elif arg is not None:
+                record[2 + position] = arg
+        record[1] = flags
+        self._records.append(record)
         self.notes.append(note)
         return Result(len(self._records) - 1)
 
@@ -106,14 +107,14 @@ class Tape:
         """The finished tape."""
         base = TAPE_BASE + 8 * (HEADER_WORDS + RECORD_WORDS * len(self._records))
         report = (self._report.index, NONE) if isinstance(self._report, Result) else (NONE, self._report)
-        header = (MAGIC, len(self._records), *report)
+        words: list[int | Data] = [MAGIC, len(self._records), *report]
         data = bytearray(self._data)
         for at in self._pointers:
             data[at : at + 8] = _word(base + int.from_bytes(data[at : at + 8], "little"))
-        words = [_word(word) for word in header]
         for record in self._records:
-            words += [_word(base + word.offset if isinstance(word, Data) else word) for word in record]
-        return b"".join(words) + data
+            words += record
+        numbers = [word if isinstance(word, int) else base + word.offset for word in words]
+        return b"".join([(number & NONE).to_bytes(8, "little") for number in numbers]) + data
 
 
 def _word(number: int) -> bytes:

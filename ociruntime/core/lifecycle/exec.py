@@ -26,6 +26,7 @@ from ociruntime.core.launch.parent import check_preserved, describe_tape
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.bring_up import connect_watcher, write_pid_file
+from ociruntime.core.lifecycle.probe import last_capability
 from ociruntime.core.log import tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
@@ -119,8 +120,8 @@ class Entry:
             kernel.prctl(PR_SET_DUMPABLE, 0)
         console = self._connect_console()
         watcher = connect_watcher(options.pidfd_socket)
-        own, keyring = kernel.capget()[1], self.document.get("keyring", True)
-        plan = plan_exec(self.spec, self.container.id, options, preserve, own, keyring=keyring)
+        own, last, keyring = kernel.capget()[1], last_capability(kernel), self.document.get("keyring", True)
+        plan = plan_exec(self.spec, self.container.id, options, preserve, own, last_capability=last, keyring=keyring)
         tell(plan.warnings, plan.remarks)
         door = self._open_door()
         self._prepare(plan)

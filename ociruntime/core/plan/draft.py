@@ -43,6 +43,7 @@ class Host(Record):
     cgroup_mounts: dict[str, str] = {}  # noqa: RUF012 -- v1 controller (or "name=systemd") to mount point; "" is v2
     cgroup_self: dict[str, str] = {}  # noqa: RUF012 -- the same keys to the runtime's own cgroup path
     capabilities: int = (1 << 41) - 1  # the runtime's own: what a container without a new user namespace can be given
+    last_capability: int = 63  # the highest number that the kernel knows
     resctrl: str = ""  # mount point of Intel RDT's file system; "": to be looked for if it is needed
     in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
 

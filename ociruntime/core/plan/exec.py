@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 
 def plan_exec(
-    spec: Spec, container_id: str, options: ExecOptions, preserve: int, capabilities: int = ALL, *, keyring: bool = True
-) -> Plan:
+    spec: Spec, container_id: str, options: ExecOptions, preserve: int, capabilities: int = ALL, *,
+    last_capability: int = 63, keyring: bool = True,
+) -> Plan:  # fmt: skip
     """Steps of the stages HOST, OPEN, ATTACH, MOUNTS (the terminal) and PROCESS, and the last calls.
 
     preserve       descriptors from 3 on that the process inherits
     keyring        whether the container has a session keyring of its own, to be joined
     capabilities   the runtime's own, which limit the process unless it lives in a user namespace of the container's
+    last_capability  the highest number that the kernel knows
     """
     linux = spec.get("linux") or {}
     process = options.process
@@ -46,6 +48,7 @@ def plan_exec(
         id=container_id,
         linux=linux,
         grantable=ALL if new_user else capabilities,
+        last_capability=last_capability,
         new_user=new_user,
         make_cwd=False,
         keyring=keyring,

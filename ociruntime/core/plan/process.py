@@ -91,6 +91,7 @@ class Surroundings(Record):
     origin: str = "/process"  # where the document lies: "" for a file of its own (`exec --process`)
     linux: Mapping[str, Any] = {}  # the container's linux object: seccomp, personality, memoryPolicy
     grantable: int = ALL  # capabilities that the process can get here
+    last_capability: int = 63  # the highest number that the kernel knows
     new_user: bool = False  # in a user namespace of its own
     make_cwd: bool = True
     keyring: bool = True
@@ -147,6 +148,7 @@ def contribute(draft: Draft) -> None:
         id=draft.id,
         linux=linux,
         grantable=ALL if new_user else draft.host.capabilities,
+        last_capability=draft.host.last_capability,
         new_user=new_user,
         keyring=not draft.options.no_new_keyring,
         keep_groups=annotations.get(KEEP_GROUPS) == "1",
@@ -301,9 +303,9 @@ def _become_user(plan: ProcessPlan, also: int) -> None:
     caps: CapabilitySets = plan.caps
     at = "/capabilities"
     kept = ",".join(["-all", *(name.lower().replace("cap_", "+") for name in names(caps.bounding))])
-    for number in range(64):
+    for number in range(plan.around.last_capability + 1):
         if not caps.bounding >> number & 1:
-            # Numbers that this kernel does not have yet are no error
+            # Numbers that no kernel has yet are no error
             known = number < len(NAMES)
             shown = f"setpriv --bounding-set {kept}" if number == next(_missing(caps.bounding)) else ""
             plan.call("prctl", PR_CAPBSET_DROP, number, 0, 0, 0, shown=shown, at=at, ignore=not known)
