@@ -8,7 +8,6 @@ import posix as os
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import (
     AT_FDCWD,
-    MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     O_PATH,
