@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ociruntime.core.kernel import Kernel
 
-MAGIC = b"ociruntime seccomp 1\n"  # another number for any change of what a profile compiles to
+MAGIC = b"ociruntime seccomp 2\n"  # another number for any change of what a profile compiles to
 DIGEST = 32
 LARGEST = 64 << 10  # a filter has at most 4096 instructions of 8 bytes
 MOST_FILES = 64

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ociruntime.core.errors import ConfigError
+from ociruntime.seccomp import compile as compile_module
 from ociruntime.seccomp import enosys
 from ociruntime.seccomp.compile import ACTIONS, ARCHITECTURES, compile_profile, loaded_library
 
@@ -249,6 +250,22 @@ def test_the_prefix_alone_falls_through_on_what_it_does_not_judge() -> None:
         assert [judge(program, number, arch=arch) for number in (newest, newest + 1)] == [7, ENOSYS]
     assert [judge(program, X32_BIT | number, arch=X86_64) for number in (20, 21)] == [7, ENOSYS]
     assert judge(program, NEVER, arch=1) == 7
+
+
+# --- the shape of the filter ---------------------------------------------------------------------
+
+
+def test_a_tree_says_what_a_list_of_comparisons_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libseccomp writes the same rules in two shapes; ours is the faster one, and must mean the same."""
+    wanted = json.loads((PROFILES / "seccomp.json").read_text())
+    tree = compiled(wanted)
+    monkeypatch.setattr(compile_module, "_as_a_tree", lambda _made: None)
+    row = compiled(wanted)
+    assert tree != row
+    for arch in (NATIVE, *([X86] if NATIVE == X86_64 else [])):
+        for number in (*range(480), NEVER, 2**32 - 1, X32_BIT, X32_BIT | 59):
+            for arg in (0, 1, 0x10000000, 0xFFFFFFFF):
+                assert judge(tree, number, *[arg] * 6, arch=arch) == judge(row, number, *[arg] * 6, arch=arch)
 
 
 # --- the engines' profile ------------------------------------------------------------------------
