@@ -93,6 +93,7 @@ class Surroundings(Record):
     grantable: int = ALL  # capabilities that the process can get here
     last_capability: int = 63  # the highest number that the kernel knows
     new_user: bool = False  # in a user namespace of its own
+    every_id: bool = False  # every user and group id exists, as in the initial user namespace
     make_cwd: bool = True
     keyring: bool = True
     keep_groups: bool = False
@@ -150,6 +151,7 @@ def contribute(draft: Draft) -> None:
         grantable=ALL if new_user else draft.host.capabilities,
         last_capability=draft.host.last_capability,
         new_user=new_user,
+        every_id=not new_user and not draft.host.in_userns,
         keyring=not draft.options.no_new_keyring,
         keep_groups=annotations.get(KEEP_GROUPS) == "1",
         first_fd=3 + activated + draft.options.preserve_fds,
@@ -218,7 +220,8 @@ def on_the_host(mappings: Any, number: int) -> int:
 def _by_the_child(plan: ProcessPlan) -> None:
     document, origin, around = plan.document, plan.origin, plan.around
     user = document.get("user") or {}
-    plan.add(PROCESS, CheckIds(origin=f"{origin}/user", uid=plan.uid, gid=plan.gid))
+    if not around.every_id:
+        plan.add(PROCESS, CheckIds(origin=f"{origin}/user", uid=plan.uid, gid=plan.gid))
     if around.keyring:
         search = KEY_OTH_SEARCH if around.new_user else KEY_USR_SEARCH
         label = document.get("selinuxLabel") or ""
