@@ -27,7 +27,8 @@ _QUIET = (signal.SIGPIPE, signal.SIGXFSZ)  # CPython ignores these; a child must
 class Outcome:
     """How one invocation of a program ended.
 
-    ``code`` is the exit status, or minus the signal number; ``seconds`` is wall time from spawn to exit.
+    ``code`` is the exit status, or minus the signal number; ``seconds`` is wall time from spawn to exit; ``cpu`` is the
+    processor time, in seconds, of the program and of the children it waited for (getrusage(2)).
     """
 
     argv: tuple[str, ...]
@@ -36,6 +37,7 @@ class Outcome:
     stderr: bytes
     seconds: float
     timed_out: bool = False
+    cpu: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -67,19 +69,11 @@ def become_subreaper() -> None:
 
 def wait(pid: int, timeout: float) -> int | None:
     """Wait for our child ``pid``; its ``waitstatus_to_exitcode``, or None when ``timeout`` seconds have passed."""
-    fd = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        if not poller.poll(timeout * 1000):
-            return None
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    finally:
-        os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if exited(pid, timeout) else None
 
 
 def exited(pid: int, timeout: float) -> bool:
-    """Wait until process ``pid``, child of ours or not, has exited; reap it if it is ours."""
+    """Whether process ``pid``, child of ours or not, exits within ``timeout`` seconds; it is not reaped."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -87,10 +81,9 @@ def exited(pid: int, timeout: float) -> bool:
     try:
         poller = select.poll()
         poller.register(fd, select.POLLIN)
-        over = bool(poller.poll(timeout * 1000))
+        return bool(poller.poll(timeout * 1000))
     finally:
         os.close(fd)
-    return over
 
 
 def reap(pid: int) -> int | None:
@@ -144,14 +137,14 @@ def call(
     with memory_file(stdin) as inp, memory_file() as out, memory_file() as err:
         begin = time.perf_counter()
         pid = spawn(argv, stdin=inp, stdout=out if stdout is None else stdout, stderr=err, env=env)
-        code = wait(pid, timeout)
+        over = exited(pid, timeout)
         seconds = time.perf_counter() - begin
-        timed_out = code is None
-        if code is None:
+        if not over:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return Outcome(tuple(argv), code, content(out), content(err), seconds, timed_out)
+        _, status, usage = os.wait4(pid, 0)
+        code, cpu = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+        return Outcome(tuple(argv), code, content(out), content(err), seconds, timed_out=not over, cpu=cpu)
 
 
 def find(program: str) -> str:

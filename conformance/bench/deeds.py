@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import attrs
 
@@ -23,11 +24,18 @@ class Broken(Exception):
     """A runtime failed at what it was timed for; the sentence is its own."""
 
 
-def demand(outcome: Outcome) -> float:
-    """Milliseconds of an operation that has to succeed."""
+class Took(NamedTuple):
+    """What an operation cost, in milliseconds: by the clock, and of processor time."""
+
+    wall: float
+    cpu: float
+
+
+def demand(outcome: Outcome) -> Took:
+    """The cost of an operation that has to succeed."""
     if not outcome.ok:
         raise Broken(outcome.tell())
-    return outcome.seconds * 1000
+    return Took(outcome.seconds * 1000, outcome.cpu * 1000)
 
 
 @attrs.define
@@ -81,7 +89,7 @@ def collect() -> None:
             return
 
 
-def run_true(stand: Stand, name: str, config: Config) -> float:
+def run_true(stand: Stand, name: str, config: Config) -> Took:
     """``run`` of a program that ends at once, in the foreground."""
     container = stand.container()
     path = stand.bundle(name, config, container)
@@ -91,29 +99,29 @@ def run_true(stand: Stand, name: str, config: Config) -> float:
         collect()
 
 
-def lifecycle(stand: Stand, name: str, config: Config) -> float:
+def lifecycle(stand: Stand, name: str, config: Config) -> Took:
     """create, start, the program's end, delete: what an engine does for ``docker run --rm image true``."""
     container = stand.container()
     path = stand.bundle(name, config, container)
     call = stand.runtime.call
     pid_file = path / "pid"
     begin = time.perf_counter_ns()
-    demand(call("create", "--bundle", str(path), "--pid-file", str(pid_file), container))
+    parts = [demand(call("create", "--bundle", str(path), "--pid-file", str(pid_file), container))]
     pid = int(pid_file.read_text())
-    demand(call("start", container))
+    parts.append(demand(call("start", container)))
     spawn.exited(pid, 20)
-    demand(call("delete", container))
+    parts.append(demand(call("delete", container)))
     took = (time.perf_counter_ns() - begin) / NS_PER_MS
     collect()
-    return took
+    return Took(took, sum(part.cpu for part in parts))
 
 
-def operations(stand: Stand, name: str, config: Config) -> dict[str, float]:
+def operations(stand: Stand, name: str, config: Config) -> dict[str, Took]:
     """One container, every operation on it timed alone."""
     call = stand.runtime.call
-    took: dict[str, float] = {}
+    took: dict[str, Took] = {}
     with stand.created(name, config) as (container, outcome):
-        took["create"] = outcome.seconds * 1000
+        took["create"] = demand(outcome)
         took["state"] = demand(call("state", container))
         pid = stand.pid(container)
         took["start"] = demand(call("start", container))
@@ -126,8 +134,8 @@ def operations(stand: Stand, name: str, config: Config) -> dict[str, float]:
     return took
 
 
-def one_round(stand: Stand, name: str, make: Callable[..., Config]) -> dict[str, float]:
-    """Every operation once: milliseconds by name."""
+def one_round(stand: Stand, name: str, make: Callable[..., Config]) -> dict[str, Took]:
+    """Every operation once, by name."""
     took = operations(stand, name, make("pause"))
     took["run"] = run_true(stand, name, make("true"))
     took["lifecycle"] = lifecycle(stand, name, make("true"))
@@ -241,8 +249,8 @@ def clear(stand: Stand, containers: list[str]) -> None:
         collect()
 
 
-def crowd(stand: Stand, name: str, make: Callable[..., Config], *, count: int, samples: int) -> dict[str, list[float]]:
-    """Milliseconds of ``list`` and ``state`` with ``count`` running containers present."""
+def crowd(stand: Stand, name: str, make: Callable[..., Config], *, count: int, samples: int) -> dict[str, list[Took]]:
+    """The cost of ``list`` and ``state`` with ``count`` running containers present."""
     made: list[str] = []
     try:
         paths = bundles_of_one_root(stand, name, make, count, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -35,6 +36,8 @@ def as_json(result: Result) -> str:
         entry: dict[str, Any] = {"bundle": bundle, "operation": operation, "runtime": runtime, "unit": "ms"}
         entry |= {"median": summary.median, "p25": summary.low, "p75": summary.high, "min": summary.least}
         entry["samples"] = [round(value, 4) for value in sample]
+        entry["cpu"] = [round(value, 4) for value in result.cpu[bundle, operation, runtime]]
+        entry["cpu median"] = statistics.median(entry["cpu"])
         other = result.samples.get((bundle, operation, base))
         if other and runtime not in (base, HARNESS):
             found = ratio(sample, other, seed=result.plan.seed)
@@ -52,14 +55,17 @@ def as_json(result: Result) -> str:
     return json.dumps(document, indent=1)
 
 
-def _cell(result: Result, bundle: str, operation: str, runtime: str) -> str:
-    sample = result.samples.get((bundle, operation, runtime))
+Samples = dict[tuple[str, str, str], list[float]]
+
+
+def _cell(result: Result, samples: Samples, row: tuple[str, str], runtime: str) -> str:
+    sample = samples.get((*row, runtime))
     if not sample:
         return "[dim]-[/dim]"
     summary = Summary.of(sample)
     cell = f"{summary.median:.1f} [dim]{summary.low:.1f}-{summary.high:.1f}[/dim]"
-    other = result.samples.get((bundle, operation, result.runtimes[0]))
-    if other and runtime != result.runtimes[0]:
+    other = samples.get((*row, result.runtimes[0]))
+    if other and runtime != result.runtimes[0] and statistics.median(other) > 0:
         found = ratio(sample, other, seed=result.plan.seed)
         colour = "green" if found.high < 1 else "red" if found.low > 1 else "yellow"
         cell += f" [{colour}]x{found.value:.2f}[/] [dim]{found.low:.2f}-{found.high:.2f}[/dim]"
@@ -68,7 +74,13 @@ def _cell(result: Result, bundle: str, operation: str, runtime: str) -> str:
 
 def print_table(result: Result, console: Console) -> None:
     """Medians in ms with their quartiles; ratios to the first runtime with a 95 % interval."""
-    heading = f"ms: median p25-p75, ratio to {result.runtimes[0]} with its 95 % interval, {result.plan.rounds} rounds"
+    words = f"median p25-p75, ratio to {result.runtimes[0]} with its 95 % interval, {result.plan.rounds} rounds"
+    _print_samples(result, result.samples, f"ms by the clock: {words}", console)
+    _print_samples(result, result.cpu, f"ms of processor time (without the container's own): {words}", console)
+    _print_rest(result, console)
+
+
+def _print_samples(result: Result, samples: Samples, heading: str, console: Console) -> None:
     table = Table(title=heading, title_justify="left", pad_edge=False)
     table.add_column("bundle")
     table.add_column("operation")
@@ -78,10 +90,13 @@ def print_table(result: Result, console: Console) -> None:
     for bundle, operation in rows(result):
         if bundle != last and last is not None:
             table.add_section()
-        cells = [_cell(result, bundle, operation, name) for name in result.runtimes]
+        cells = [_cell(result, samples, (bundle, operation), name) for name in result.runtimes]
         table.add_row(bundle if bundle != last else "", operation, *cells)
         last = bundle
     console.print(table)
+
+
+def _print_rest(result: Result, console: Console) -> None:
     if result.singles:
         _print_singles(result, console)
     floor = result.samples.get(("", "spawn", HARNESS))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 RESAMPLES = 2000
+TINY = 1e-9  # processor time is counted in steps: a resample of a very short operation may be all zero
 
 
 @attrs.frozen
@@ -51,7 +52,8 @@ def ratio(sample: Sequence[float], base: Sequence[float], *, seed: int = 1) -> R
     for _ in range(RESAMPLES):
         rounds = dice.choices(range(len(sample)), k=len(sample))
         others = rounds if paired else dice.choices(range(len(base)), k=len(base))
-        drawn.append(statistics.median([sample[i] for i in rounds]) / statistics.median([base[i] for i in others]))
+        below = statistics.median([base[i] for i in others])
+        drawn.append(statistics.median([sample[i] for i in rounds]) / max(below, TINY))
     drawn.sort()
     edge = round(RESAMPLES * 0.025)
     return Ratio(statistics.median(sample) / statistics.median(base), drawn[edge], drawn[-edge - 1])

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from conformance.bench import race, report
-from conformance.bench.deeds import OPERATIONS
+from conformance.bench.deeds import OPERATIONS, Took
 from conformance.bench.race import Plan, Result
 from conformance.bench.stats import Summary, ratio
 from conformance.probe import NoCompiler, build
@@ -46,7 +46,7 @@ def test_ratio_is_the_same_for_the_same_seed() -> None:
 def result() -> Result:
     found = Result(["a", "b"], {"a": "a 1", "b": "b 2"}, {"cpus": "2", "kernel": "6"}, Plan(rounds=3))
     for name, factor in (("a", 1.0), ("b", 2.0)):
-        found.add("minimal", "run", name, [factor, factor * 1.1, factor * 0.9])
+        found.add("minimal", "run", name, [Took(factor * part, factor) for part in (1.0, 1.1, 0.9)])
     found.singles["memory", "a"] = 12.0
     found.troubles.append("b: [broke]")
     return found
