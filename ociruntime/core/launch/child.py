@@ -106,7 +106,7 @@ def let_go(kernel: Kernel, scene: Scene, ends: Wire, first: int, *also: int) -> 
 
     A process of the container that may trace us, not dumpable as we are, finds the rest among our descriptors.
     """
-    keep = {scene.proc, scene.cgroup, scene.rootfs, ends.end.fileno(), LOG.descriptor(), *scene.handles.values(), *also}
+    keep = {scene.proc, scene.rootfs, ends.end.fileno(), LOG.descriptor(), *scene.handles.values(), *also}
     if "start" in scene.handles:
         keep.discard(scene.handles["start"])
     for fd in sorted(keep):

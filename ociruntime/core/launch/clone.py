@@ -84,7 +84,7 @@ def _clone(kernel: Kernel, scene: Scene, flags: int) -> int:
     if scene.cgroup >= 0:
         try:
             pid = kernel.clone3(flags | CLONE_INTO_CGROUP, cgroup=scene.cgroup)
-            scene.handles["cgroup-joined"] = scene.cgroup
+            scene.handles["cgroup-joined"] = -1  # a word, no handle: the child shall have none on the host's cgroups
             return pid
         except OSError as error:
             if error.errno not in NOT_INTO_CGROUP:
