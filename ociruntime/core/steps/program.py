@@ -143,15 +143,20 @@ class FindProgram(Step):
         return f"command -v {quoted(self.name)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
+        path = paths.fsencode(self._find_as_user(kernel))
+        scene.found["program"] = path
+        # For whoever has to explain why it could not be executed after all
+        scene.found["program-file"] = path if path.startswith(b"/") else kernel.getcwd() + b"/" + path
+
+    def _find_as_user(self, kernel: Kernel) -> str:
+        """access(2) asks for the real user and its capabilities, so nothing else changes meanwhile."""
         uid, gid = kernel.getuid(), kernel.getgid()
-        # access(2) asks for the real user and its capabilities, so nothing else changes meanwhile
+        if (uid, gid) == (self.uid, self.gid):
+            return self._find(kernel)
         kernel.setrgid(self.gid)
         kernel.setruid(self.uid)
         try:
-            path = paths.fsencode(self._find(kernel))
-            scene.found["program"] = path
-            # For whoever has to explain why it could not be executed after all
-            scene.found["program-file"] = path if path.startswith(b"/") else kernel.getcwd() + b"/" + path
+            return self._find(kernel)
         finally:
             kernel.setruid(uid)
             kernel.setrgid(gid)

@@ -165,6 +165,15 @@ def test_keep_original_groups_is_an_annotation() -> None:
 def test_ids_are_checked_in_the_container() -> None:
     found = step(plan(document(user={"uid": 7, "gid": 8})), CheckIds)
     assert (found.uid, found.gid, found.origin) == (7, 8, "/process/user")
+    assert not [one for one in plan(document(), every_id=True).stages[PROCESS] if isinstance(one, CheckIds)]
+
+
+@pytest.mark.parametrize(("in_userns", "checked"), [(False, 0), (True, 1)])
+def test_in_the_initial_user_namespace_there_is_nothing_to_check(in_userns: bool, checked: int) -> None:
+    made = draft(document())
+    made.host.in_userns = in_userns
+    process.contribute(made)
+    assert len([one for one in made.stages[PROCESS] if isinstance(one, CheckIds)]) == checked
 
 
 # --- seccomp -------------------------------------------------------------------------------------
