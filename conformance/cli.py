@@ -44,7 +44,8 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="times only: no memory, parallel creates or crowd")
     parser.add_argument("--seed", type=int, default=1, help="order of turns and bootstrap")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write samples, summaries and ratios")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture of the times")
+    parser.add_argument("--svg-cpu", type=Path, metavar="FILE", help="write the picture of the processor times")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -180,7 +181,7 @@ def bench(options: argparse.Namespace) -> int:
     with err.status("") as status:
         result = race.race(options.runtime, plan, _probe(options.probe), lambda text: status.update(text))
     report.print_table(result, Console(width=None if sys.stdout.isatty() else 200))
-    report.write(result, options.json, options.svg)
+    report.write(result, json_path=options.json, svg_path=options.svg, cpu_path=options.svg_cpu)
     return 1 if result.troubles else 0
 
 

@@ -124,7 +124,7 @@ def _print_singles(result: Result, console: Console) -> None:
 BAR, GAP, LEFT, WIDTH = 14, 12, 190, 560
 
 
-def _bars(result: Result, scale: float) -> Iterator[tuple[int, str]]:
+def _bars(result: Result, samples: Samples, scale: float) -> Iterator[tuple[int, str]]:
     """SVG pieces with the height they need."""
     last = None
     for bundle, operation in rows(result):
@@ -133,7 +133,7 @@ def _bars(result: Result, scale: float) -> Iterator[tuple[int, str]]:
             last = bundle
         parts = [f'<text x="{LEFT - 8}" y="{BAR * len(result.runtimes) / 2 + 4}" class="o">{escape(operation)}</text>']
         for place, name in enumerate(result.runtimes):
-            sample = result.samples.get((bundle, operation, name))
+            sample = samples.get((bundle, operation, name))
             if not sample:
                 continue
             summary, y = Summary.of(sample), place * BAR
@@ -146,12 +146,13 @@ def _bars(result: Result, scale: float) -> Iterator[tuple[int, str]]:
         yield BAR * len(result.runtimes) + GAP, "".join(parts)
 
 
-def as_svg(result: Result) -> str:
+def as_svg(result: Result, *, cpu: bool = False) -> str:
     """Bars of the medians, whiskers from the 25th to the 75th percentile, one colour per runtime."""
-    tops = [Summary.of(s).high for (_, _, name), s in result.samples.items() if name != HARNESS]
+    samples = result.cpu if cpu else result.samples
+    tops = [Summary.of(s).high for (_, _, name), s in samples.items() if name != HARNESS]
     scale = WIDTH / max(tops, default=1.0)
     y, body = 34, []
-    for height, piece in _bars(result, scale):
+    for height, piece in _bars(result, samples, scale):
         body.append(f'<g transform="translate(0 {y})">{piece}</g>')
         y += height
     legend = "".join(
@@ -159,7 +160,8 @@ def as_svg(result: Result) -> str:
         f'<text x="{27 + 170 * place}" y="18" class="v">{escape(name)}</text>'
         for place, name in enumerate(result.runtimes)
     )
-    foot = f"milliseconds, median and quartiles of {result.plan.rounds} rounds; {result.host.get('cpus')} CPUs, kernel "
+    what = "milliseconds of processor time" if cpu else "milliseconds by the clock"
+    foot = f"{what}, median and quartiles of {result.plan.rounds} rounds; {result.host.get('cpus')} CPUs, kernel "
     foot += result.host.get("kernel", "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 60} {y + 24}" font-family="sans-serif">'
@@ -170,9 +172,11 @@ def as_svg(result: Result) -> str:
     )
 
 
-def write(result: Result, json_path: Path | None, svg_path: Path | None) -> None:
+def write(result: Result, *, json_path: Path | None, svg_path: Path | None, cpu_path: Path | None) -> None:
     """Write the files asked for."""
     if json_path:
         json_path.write_text(as_json(result))
     if svg_path:
         svg_path.write_text(as_svg(result))
+    if cpu_path:
+        cpu_path.write_text(as_svg(result, cpu=True))
