@@ -27,6 +27,8 @@ def main(argv: list[str]) -> NoReturn:
     status = 1
     try:
         status = run(argv[1:])
+        if LOG.trace:
+            LOG.trace.end(" ".join(argv))
         if preload.bare and status == 0:
             from ociruntime.preload_write import keep
 

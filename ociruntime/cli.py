@@ -127,7 +127,8 @@ GLOBALS = (
         choices=("text", "json"),
         help="format of the records: text or json",
     ),
-    Option(names=("--debug",), help="record every step that is taken"),
+    Option(names=("--debug",), help="record every step that is taken, and how long it took"),
+    Option(names=("--trace",), kind="str", metavar="FILE", help="write the times of steps to FILE, for trace viewers"),
     Option(
         names=("--systemd-cgroup",),
         help="let systemd manage cgroups; cgroupsPath then has the form slice:prefix:name",
@@ -291,6 +292,7 @@ def globals_from(args: Arguments) -> Globals:
         debug=args.flag("--debug") or args.text("--log-level") == "debug",
         log=args.text("--log").removeprefix("file:"),  # the prefix is crun's
         log_format=args.text("--log-format", "text"),
+        trace=args.text("--trace"),
     )
 
 

@@ -12,7 +12,7 @@ _ociruntime() {
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --log | --log-format | --cgroup-manager | --rootless)
+        --root | --log | --log-format | --trace | --cgroup-manager | --rootless)
             word=${COMP_WORDS[i]}
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && i+=1
             i+=1
@@ -30,7 +30,7 @@ _ociruntime() {
         compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur"))
         return
         ;;
-    :--log | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r | validate:--config)
+    :--log | :--trace | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r | validate:--config)
         compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
@@ -56,7 +56,7 @@ _ociruntime() {
         ;;
     esac
     case $command in
-    "") options="--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list mounts pause ps resume run spec start state update validate help" ;;
+    "") options="--root --log --log-format --debug --trace --systemd-cgroup --cgroup-manager --rootless --help -h --version -v" ids="create delete events exec explain features kill list mounts pause ps resume run spec start state update validate help" ;;
     create) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help -h" ids="" ;;
     delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ociruntime.core.log_service import Service
     from ociruntime.core.options import Globals
+    from ociruntime.core.trace import Trace
 
 _HIGH = 500
 
@@ -30,7 +31,7 @@ def write(descriptor: int, text: str) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _out_of_the_way(descriptor: int) -> int:
+def out_of_the_way(descriptor: int) -> int:
     """The same file at a high number: --preserve-fds must not take the log for a descriptor of the caller's."""
     try:
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
@@ -45,6 +46,8 @@ class Log:
 
     def __init__(self) -> None:
         self.debugging = False
+        self.aloud = False  # steps are recorded, in the log or in a trace
+        self.trace: Trace | None = None
         self._json = False
         self._file = -1
         self._service: Service | None = None
@@ -53,6 +56,7 @@ class Log:
     def open(self, g: Globals) -> None:
         """Begin to append to --log, a file or a service of the system. Raises HostError for a file that cannot be."""
         self.debugging = g.debug
+        self.aloud = g.debug or bool(g.trace)
         self._json = g.log_format == "json"
         self._elsewhere = bool(g.log)
         if g.log.startswith(("journald:", "syslog:")):
@@ -64,11 +68,15 @@ class Log:
                 descriptor = os.open(g.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError as error:
                 raise HostError(f"open {g.log}", code="log-file", errno=error.errno or 0) from None
-            self._file = _out_of_the_way(descriptor)
+            self._file = out_of_the_way(descriptor)
+        if g.trace:
+            from ociruntime.core.trace import Trace
 
-    def descriptor(self) -> int:
-        """The file as long as a child has steps to record in it, else -1."""
-        return self._file if self.debugging else -1
+            self.trace = Trace(g.trace)
+
+    def descriptors(self) -> list[int]:
+        """The files that a child has steps to record in."""
+        return [self._file] * self.debugging + ([self.trace.descriptor] if self.trace else [])
 
     def debug(self, message: str, **fields: str | int) -> None:
         """Record a step that was taken; nothing without --debug."""

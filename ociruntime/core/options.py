@@ -16,6 +16,7 @@ class Globals(Record):
     debug: bool = False
     log: str = ""
     log_format: str = "text"
+    trace: str = ""  # a file for the trace of steps
 
 
 class CreateOptions(Record):

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,8 @@ def test_debug_records_each_step(box: Box) -> None:
     assert box.call("--debug", "run", box.name).status == 0
     records = box.records()
     assert {record["level"] for record in records} <= {"debug", "warning"}
-    assert any("mount -t proc" in record["msg"] for record in records)
+    (proc,) = [record for record in records if "mount -t proc" in record["msg"]]
+    assert proc["origin"] == "/mounts/0" and 0 < proc["microseconds"] < 60e6
 
 
 def test_no_record_without_a_failure(box: Box) -> None:
@@ -198,3 +200,40 @@ def test_no_record_without_a_failure(box: Box) -> None:
     assert box.records() == []
     assert box.run("/nope", "x").status == 1
     assert [record["level"] for record in box.records()] == ["error"]
+
+
+def test_trace_opens_in_viewers(box: Box) -> None:
+    """Chrome's trace event format: complete events in an array, of both processes by their numbers on the host."""
+    path = box.place / "trace.json"
+    box.linux["namespaces"].append({"type": "time"})
+    box.linux["timeOffsets"] = {"monotonic": {"secs": 100000}}
+    box.process["args"] = ["true"]
+    box.write()
+    begin = time.time()
+    assert box.call("--trace", str(path), "create", box.name).status == 0
+    events = json.loads(path.read_text())
+    spans = [event for event in events if event["ph"] == "X"]
+    assert all(event["tid"] == event["pid"] and event["dur"] >= 0 and event["name"] for event in spans)
+    assert all(begin - 1 <= event["ts"] / 1e6 <= time.time() for event in spans)
+    names = {event["pid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert sorted(names.values()) == ["container", "runtime"]
+    assert names[box.pid()] == "container"
+    stages = {(names[event["pid"]], event["name"]) for event in spans if event["cat"] == "stage"}
+    assert {("runtime", "host"), ("container", "mounts"), ("container", "process")} <= stages
+    (command,) = [event for event in spans if event["cat"] == "command"]
+    for event in spans:
+        assert event["ts"] >= command["ts"] and event["ts"] + event["dur"] <= command["ts"] + command["dur"] + 1
+    steps = [event for event in spans if event["cat"] == "step"]
+    assert {event["args"]["origin"] for event in steps if "args" in event} >= {"/mounts/0", "/hostname"}
+
+
+def test_trace_of_a_failure_is_whole(box: Box) -> None:
+    path = box.place / "trace.json"
+    box.mount("/mnt", "/no/such/source", "bind", "bind")
+    box.write()
+    assert box.call("--trace", str(path), "create", box.name).status == 1
+    events = json.loads(path.read_text())
+    assert events[-1]["cat"] == "command"
+    assert any("/no/such/source" in event["name"] for event in events)
+    assert box.call("--trace", "/no/such/trace", "list").status == 1
+    assert box.records()[-1]["code"] == "trace-file"

@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     Observer = Callable[[str, Step], None]
 
 
-def act(kernel: Kernel, scene: Scene, steps: Sequence[Step], done: list[Step] | None = None) -> None:
-    """Apply steps in order. Raises Failure with the step's origin; `done` collects what undo() must take back."""
+def act(
+    kernel: Kernel, scene: Scene, steps: Sequence[Step], done: list[Step] | None = None, *, stage: str = ""
+) -> None:
+    """Apply steps in order. Raises Failure with the step's origin.
+
+    `done` collects what undo() must take back, `stage` names the steps in a trace.
+    """
+    begin = time.time_ns() if LOG.trace else 0
     for step in steps:
         if done is not None:
             done.append(step)
         try:
-            if LOG.debugging:
+            if LOG.aloud:
                 _apply_aloud(kernel, scene, step)
             else:
                 step.apply(kernel, scene)
@@ -32,13 +38,19 @@ def act(kernel: Kernel, scene: Scene, steps: Sequence[Step], done: list[Step] | 
             raise
         except OSError as error:
             raise refused(step, error) from None
+    if LOG.trace and steps:
+        LOG.trace.complete(stage, "stage", begin, scene.proc)
 
 
 def _apply_aloud(kernel: Kernel, scene: Scene, step: Step) -> None:
-    """--debug: each step as it is taken, and what it took."""
-    begin = time.monotonic_ns()
-    step.apply(kernel, scene)
-    took = (time.monotonic_ns() - begin) // 1000
+    """--debug and --trace: each step as it is taken, and what it took."""
+    begin = time.time_ns()
+    try:
+        step.apply(kernel, scene)
+    finally:
+        if LOG.trace:
+            LOG.trace.complete(step.describe(), "step", begin, scene.proc, step.origin)
+    took = (time.time_ns() - begin) // 1000
     LOG.debug(step.describe(), origin=step.origin, microseconds=took)
 
 

@@ -82,19 +82,19 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
     kernel.setsid()
     if "ns:mount" in scene.handles:
         kernel.setns(scene.handles["ns:mount"], CLONE_NEWNS)
-    act(kernel, scene, plan.stages[ENTER])
+    act(kernel, scene, plan.stages[ENTER], stage=ENTER)
     # A change of identity clears both (prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE)
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     kernel.prctl(PR_SET_DUMPABLE, 0)
-    act(kernel, scene, plan.stages[MOUNTS])
+    act(kernel, scene, plan.stages[MOUNTS], stage=MOUNTS)
     if hooks.wait:
         ends.say(wire.MOUNTED)
         wait_for_go(ends)
     if hooks.create_container:
         hooks.create_container()
-    act(kernel, scene, plan.stages[ROOT])
+    act(kernel, scene, plan.stages[ROOT], stage=ROOT)
     kernel.umask(umask)
-    act(kernel, scene, plan.stages[PROCESS])
+    act(kernel, scene, plan.stages[PROCESS], stage=PROCESS)
     if hooks.start_container:
         _wait_and_run(kernel, plan, scene, ends, hooks.start_container)
     else:
@@ -106,7 +106,7 @@ def let_go(kernel: Kernel, scene: Scene, ends: Wire, first: int, *also: int) -> 
 
     A process of the container that may trace us, not dumpable as we are, finds the rest among our descriptors.
     """
-    keep = {scene.proc, scene.rootfs, ends.end.fileno(), LOG.descriptor(), *scene.handles.values(), *also}
+    keep = {scene.proc, scene.rootfs, ends.end.fileno(), *LOG.descriptors(), *scene.handles.values(), *also}
     if "start" in scene.handles:
         keep.discard(scene.handles["start"])
     for fd in sorted(keep):

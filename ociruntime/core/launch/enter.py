@@ -82,6 +82,6 @@ def _enter(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> 
     kernel.chdir("/")
     kernel.setsid()
     scene.rootfs = kernel.open("/", O_PATH | os.O_DIRECTORY)
-    act(kernel, scene, plan.stages[MOUNTS])  # its terminal, if any
-    act(kernel, scene, plan.stages[PROCESS])
+    act(kernel, scene, plan.stages[MOUNTS], stage=MOUNTS)  # its terminal, if any
+    act(kernel, scene, plan.stages[PROCESS], stage=PROCESS)
     execute_player(kernel, plan, scene, ends)

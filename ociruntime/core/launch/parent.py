@@ -71,8 +71,8 @@ class Launch:
     def clone(self, hooks: Hooks) -> None:
         """Effects on the host, then the child, up to its being ready to go."""
         kernel, plan, scene = self.kernel, self.plan, self.scene
-        act(kernel, scene, plan.stages[HOST], self.done)
-        act(kernel, scene, plan.stages[OPEN])
+        act(kernel, scene, plan.stages[HOST], self.done, stage=HOST)
+        act(kernel, scene, plan.stages[OPEN], stage=OPEN)
         self.ends, theirs = wire.pair()
         pid = clone_init(kernel, plan, scene)
         if pid == 0:
@@ -81,7 +81,7 @@ class Launch:
             child_main(kernel, plan, scene, theirs, hooks)
         theirs.close()
         scene.pid = pid
-        act(kernel, scene, plan.stages[ATTACH], self.done)
+        act(kernel, scene, plan.stages[ATTACH], self.done, stage=ATTACH)
         self.document["startTime"] = start_time(kernel, pid)
 
     def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:
@@ -105,7 +105,7 @@ class Launch:
         assert self.ends is not None
         self.ends.say(wire.GO)
         self.ends.expect()
-        act(self.kernel, self.scene, self.plan.stages[LIMITS])
+        act(self.kernel, self.scene, self.plan.stages[LIMITS], stage=LIMITS)
         for name in ("wait", "player"):
             self.kernel.close(self.scene.handles.pop(name))
         if "netlink:container" in self.scene.handles:

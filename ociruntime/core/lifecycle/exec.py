@@ -126,7 +126,7 @@ class Entry:
         door = self._open_door()
         self._prepare(plan)
         ends = self._clone(plan, door)
-        act(kernel, scene, plan.stages[ATTACH])
+        act(kernel, scene, plan.stages[ATTACH], stage=ATTACH)
         if self.document.get("rdt"):
             from ociruntime.core import resctrl
 
@@ -195,8 +195,8 @@ class Entry:
         scene.handles["player"] = open_player(kernel)
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         scene.handles["start"], scene.handles["wait"] = ours.detach(), theirs.detach()
-        act(kernel, scene, plan.stages[HOST])
-        act(kernel, scene, plan.stages[OPEN])
+        act(kernel, scene, plan.stages[HOST], stage=HOST)
+        act(kernel, scene, plan.stages[OPEN], stage=OPEN)
 
     def _clone(self, plan: Plan, door: Door) -> wire.Wire:
         kernel, scene = self.kernel, self.scene
