@@ -78,7 +78,9 @@ def _as_failure(error: Exception) -> Failure:
     if isinstance(error, Failure):
         return error
     if isinstance(error, OSError) and error.errno:
-        return Failure(error.filename or "system call", code="system", errno=error.errno)
+        # of a call on a descriptor, that is in place of the name
+        name = error.filename if isinstance(error.filename, str) else ""
+        return Failure(name or "system call", code="system", errno=error.errno)
     return Failure(
         f"internal error: {type(error).__name__}: {error}",
         code="internal",

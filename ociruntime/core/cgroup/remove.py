@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0  # seconds for processes that have been killed to leave
 EBUSY = 16
+SHARED_OR_GONE = (EBUSY, 39, 2)  # ENOTEMPTY, ENOENT
 
 
 def remove_tree(kernel: Kernel, path: str, deadline: float) -> None:
@@ -106,8 +107,9 @@ def remove_cgroups(kernel: Kernel, record: CgroupRecord, patience: float = PATIE
     for path in reversed(record.get("created") or []):
         try:
             kernel.unlinkat(None, path, directory=True)
-        except OSError:
-            continue  # shared by another container, or gone
+        except OSError as error:
+            if error.errno not in SHARED_OR_GONE:
+                raise
 
 
 def _gone(kernel: Kernel, path: str) -> bool:

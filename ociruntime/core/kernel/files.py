@@ -82,6 +82,10 @@ class Files:
     def renameat(self, at: int, old: str, new: str) -> None:
         os.rename(old, new, src_dir_fd=at, dst_dir_fd=at)
 
+    def linkat(self, fd: int, name: str) -> None:
+        """linkat(2): a name for an open file that has none (O_TMPFILE)."""
+        os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=fd)  # without a directory posix would take link(2)
+
     def readlinkat(self, at: int | None, name: str) -> str:
         return os.readlink(name, dir_fd=at)
 

@@ -36,7 +36,9 @@ NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13)
 
 
 def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
-    """Clone the container's init: 0 in the child, its process id in the parent. Raises Failure."""
+    """Clone the container's init: 0 in the child; in the parent its process id, which is scene.pid from the first
+    moment, whatever fails afterwards. Raises Failure.
+    """
     if any(join.type == "user" for join in plan.joins):
         return _clone_through_user(kernel, plan, scene)
     return _clone_and_return(kernel, plan, scene)
@@ -44,6 +46,7 @@ def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
 
 def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene) -> int:
     back: list[tuple[int, int]] = []
+    pid = -1
     try:
         for join in plan.joins:
             if join.type != "mount":
@@ -53,13 +56,11 @@ def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene) -> int:
             back.append((_own(kernel, "time"), CLONE_NEWTIME))
             unshare_time(kernel, scene, plan.time_offsets)
         pid = _clone(kernel, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
-        if pid == 0:
-            return 0
     except OSError as error:
         raise _clone_refused(error) from None
     finally:
-        # In the child nothing may be taken back; it never gets here with a pid of its own
-        if os.getpid() == scene.parent:
+        if pid:  # the child stays where it is
+            scene.pid = max(pid, 0)
             for fd, flag in reversed(back):
                 kernel.setns(fd, flag)
                 kernel.close(fd)
@@ -110,7 +111,8 @@ def _clone_refused(error: OSError) -> StepError:
 
 def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:
     flags = plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP)
-    return clone_beyond(kernel, flags, lambda: _user_in_time(kernel, plan, scene))
+    scene.pid = clone_beyond(kernel, flags, lambda: _user_in_time(kernel, plan, scene))
+    return scene.pid
 
 
 def clone_beyond(kernel: Kernel, flags: int, prepare: Callable[[], None]) -> int:
@@ -127,17 +129,19 @@ def clone_beyond(kernel: Kernel, flags: int, prepare: Callable[[], None]) -> int
         kernel.close(reader)
         kernel.waitpid(between)
         return _answered(answer)
-    kernel.close(reader)
     try:
-        prepare()
-        pid = kernel.clone3(flags | CLONE_PARENT)
-        if pid == 0:
-            kernel.close(writer)
-            return 0
-        kernel.write(writer, b"%d" % pid)
-    except (OSError, Failure) as error:
-        origin = error.origin if isinstance(error, Failure) else "/linux/namespaces"
-        kernel.write(writer, b"%d %s" % (-(error.errno or 5), paths.fsencode(origin)))
+        try:
+            prepare()
+            pid = kernel.clone3(flags | CLONE_PARENT)
+            if pid == 0:
+                return 0
+            answer = b"%d" % pid
+        except (OSError, Failure) as error:
+            origin = error.origin if isinstance(error, Failure) else "/linux/namespaces"
+            answer = b"%d %s" % (-(error.errno or 5), paths.fsencode(origin))
+        kernel.write(writer, answer)
+    except BaseException:  # noqa: BLE001 -- nothing may reach the parent's code above the fork; silence is an answer
+        os._exit(1)
     os._exit(0)
 
 

@@ -90,9 +90,10 @@ class _Running:
         theirs_in, self.state_pipe = kernel.pipe()
         self.output_pipe, theirs_out = kernel.pipe()
         self.failure_pipe, theirs_failure = kernel.pipe()
+        parent = kernel.getpid()
         self.pid = kernel.fork()
         if self.pid == 0:
-            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure), program)
+            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure), program, parent=parent)
         for fd in (theirs_in, theirs_out, theirs_failure):
             kernel.close(fd)
         self.pidfd = kernel.pidfd_open(self.pid)
@@ -172,11 +173,19 @@ class _Running:
 
 
 def _become_hook(
-    kernel: Kernel, hook: Hook, env: dict[bytes, bytes], ends: tuple[int, int, int], program: Program | None
+    kernel: Kernel,
+    hook: Hook,
+    env: dict[bytes, bytes],
+    ends: tuple[int, int, int],
+    program: Program | None,
+    *,
+    parent: int,
 ) -> NoReturn:
     """The child: nothing of the runtime but standard input and output, and it dies with the runtime."""
     try:
         kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+        if os.getppid() != parent:  # it died just before
+            os._exit(127)
         kernel.setpgid(0, 0)
         # Above the standard three first: a caller without them would have a pipe there (SUSv4, dup2)
         theirs_in, theirs_out, failure = (kernel.dup(fd) for fd in ends)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _socket
-import posix as os
+import select
 
 from ociruntime.core import paths
 from ociruntime.core.errors import StateError
@@ -50,7 +50,6 @@ class Launch:
         scene = self.scene
         scene.first_fd = 3 + preserve
         self.kernel.close_range(scene.first_fd, CLOSE_RANGE_CLOEXEC)
-        scene.parent = os.getpid()
         scene.proc = open_proc(self.kernel)
         scene.handles["player"] = open_player(self.kernel)
         scene.handles["wait"] = self._listen() if listen else self._socketpair()
@@ -76,11 +75,10 @@ class Launch:
         self.ends, theirs = wire.pair()
         pid = clone_init(kernel, plan, scene)
         if pid == 0:
-            self.ends.close()
-            self.container.close()  # or the child would hold the lock after the parent's death
+            # It closes what is the parent's, the lock and this end of the wire first of all; nothing may fail here,
+            # where a failure would be taken for the parent's
             child_main(kernel, plan, scene, theirs, hooks)
         theirs.close()
-        scene.pid = pid
         act(kernel, scene, plan.stages[ATTACH], self.done, stage=ATTACH)
         self.document["startTime"] = start_time(kernel, pid)
 
@@ -115,18 +113,28 @@ class Launch:
 
     def abort(self) -> None:
         """Leave the host as it was: no process, no cgroup, no state directory. Never raises."""
-        kernel, pid = self.kernel, self.scene.pid
-        if pid:
-            try:
-                kernel.kill(pid, 9)
-                kernel.waitpid(pid)
-            except OSError:
-                pass  # already gone
-        undo(kernel, self.scene, self.done)
+        if self.ends:
+            self.ends.close()  # a child whose process id got lost ends by that
+        end(self.kernel, self.scene.pid)
+        undo(self.kernel, self.scene, self.done)
         try:
             self.container.remove()
         except OSError:
             pass  # `delete --force` can try again
+
+
+def end(kernel: Kernel, pid: int) -> None:
+    """Kill a child and reap it; 0 is none. Never raises, and gives up after 10 seconds: it may hang in the kernel."""
+    if not pid:
+        return
+    try:
+        kernel.kill(pid, 9)
+        waiter = select.poll()
+        waiter.register(kernel.pidfd_open(pid), select.POLLIN)
+        if waiter.poll(10_000):
+            kernel.waitpid(pid)  # at once, unless somebody traces it
+    except OSError:
+        pass  # gone already
 
 
 def describe_tape(calls: list[LastCall], played: bytes) -> list[list[int | str]]:

@@ -9,7 +9,7 @@ import posix as os
 import time
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HookError, UsageError
+from ociruntime.core.errors import HookError, HostError, UsageError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ociruntime.core.spec.types import Spec
 
 PARENT_HOOKS = ("prestart", "createRuntime")
+NO_TMPFILE = (95, 21)  # EOPNOTSUPP, EISDIR: a file system or a kernel that has none
 LATER_HOOKS = ("poststart", "poststop")
 LISTENER = ("listenerPath", "listenerMetadata")  # what `start` must know of linux.seccomp
 
@@ -200,12 +201,30 @@ def send_console(console: Any, master: int) -> None:
 
 
 def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
-    """Decimal digits without a newline, complete from the first moment (clients.md 1.6)."""
-    directory, name = paths.split(path)
-    hidden = paths.join(directory, f".{name}")
-    fd = kernel.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_TRUNC, 0o666)
+    """Decimal digits without a newline, complete from the first moment (clients.md 1.6). Raises HostError.
+
+    The file has no name before it is written, so a runtime that is killed leaves none (open(2), O_TMPFILE).
+    """
     try:
-        kernel.write(fd, b"%d" % pid)
-    finally:
+        try:
+            fd = kernel.open(paths.dirname(path) or ".", os.O_WRONLY | os.O_TMPFILE, 0o666)
+        except OSError as error:
+            if error.errno not in NO_TMPFILE:
+                raise
+            fd = kernel.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            kernel.write(fd, b"%d" % pid)
+        else:
+            kernel.write(fd, b"%d" % pid)
+            _give_name(kernel, fd, path)
         kernel.close(fd)
-    os.rename(hidden, path)
+    except OSError as error:
+        raise HostError(f"cannot write the pid file {path}", code="pid-file", errno=error.errno or 0) from None
+
+
+def _give_name(kernel: Kernel, fd: int, path: str) -> None:
+    """linkat(2) replaces nothing, so an older file goes first."""
+    try:
+        kernel.linkat(fd, path)
+    except FileExistsError:
+        kernel.unlinkat(None, path)
+        kernel.linkat(fd, path)

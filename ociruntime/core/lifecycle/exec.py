@@ -22,7 +22,7 @@ from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act
 from ociruntime.core.launch.clone import NOT_INTO_CGROUP, clone_beyond
 from ociruntime.core.launch.enter import Door, enter_main, join_namespaces
-from ociruntime.core.launch.parent import check_preserved, describe_tape
+from ociruntime.core.launch.parent import check_preserved, describe_tape, end
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.bring_up import connect_watcher, write_pid_file
@@ -190,7 +190,6 @@ class Entry:
 
     def _prepare(self, plan: Plan) -> None:
         kernel, scene = self.kernel, self.scene
-        scene.parent = os.getpid()
         scene.proc = open_proc(kernel)
         scene.handles["player"] = open_player(kernel)
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
@@ -213,10 +212,9 @@ class Entry:
             pid = clone_beyond(kernel, 0, lambda: join_namespaces(kernel, door))
             door.namespaces = 0
         if pid == 0:
-            ends.close()
-            enter_main(kernel, plan, scene, theirs, door)
-        theirs.close()
+            enter_main(kernel, plan, scene, theirs, door)  # closes the parent's end first
         scene.pid = pid
+        theirs.close()
         if not self.joined:
             door.way.push(kernel, pid)
         return ends
@@ -234,12 +232,7 @@ class Entry:
 
     def abort(self) -> None:
         """No child of ours may linger: unreaped it would keep the container's pid namespace from ending."""
-        if self.scene.pid:
-            try:
-                self.kernel.kill(self.scene.pid, 9)
-                self.kernel.waitpid(self.scene.pid)
-            except OSError:
-                pass
+        end(self.kernel, self.scene.pid)
 
 
 def hear_ready(ends: wire.Wire) -> tuple[int, bytes, bytes]:

@@ -58,6 +58,6 @@ def _thaw(kernel: Kernel, document: dict[str, Any]) -> None:
     """A process frozen by the v1 freezer dies only when it is thawed (freezer-subsystem)."""
     record = document.get("cgroup") or {}
     if "freezer" in (record.get("paths") or {}):
-        from ociruntime.core.cgroup.freezer import thaw
+        from ociruntime.core.cgroup.freezer import order
 
-        thaw(kernel, record)
+        order(kernel, record, stop=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ociruntime.core.errors import Failure, StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.kernel.flags import PR_SET_CHILD_SUBREAPER
 from ociruntime.core.lifecycle.begin import hear_beginning
@@ -11,6 +12,7 @@ from ociruntime.core.lifecycle.start import listener_for, notify_for, run_postst
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ociruntime.core.launch.parent import Launch
     from ociruntime.core.lifecycle.bring_up import Created
     from ociruntime.core.options import CreateOptions, Globals
 
@@ -31,10 +33,25 @@ def run(container_id: str, options: CreateOptions, g: Globals) -> int:
     if options.detach:
         return 0
     launch = created.launch
-    code = foreground.wait(kernel, launch.scene.pid, signals, created.master)
-    if not options.keep:
+    try:
+        return foreground.wait(kernel, launch.scene.pid, signals, created.master)
+    finally:
+        if not options.keep:
+            _take_away(kernel, launch)
+
+
+def _take_away(kernel: Kernel, launch: Launch) -> None:
+    """As delete would, unless that came first; and a second time where it fails, for nobody else will come."""
+    try:
+        launch.container.lock()
+    except StateError as error:
+        if error.code == "container-missing":
+            return
+        raise
+    try:
         destroy(kernel, launch.container, launch.document)
-    return code
+    except (OSError, Failure):
+        destroy(kernel, launch.container, launch.document)
 
 
 def _begin(kernel: Kernel, created: Created) -> None:

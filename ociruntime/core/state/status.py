@@ -22,6 +22,7 @@ CREATED = "created"
 RUNNING = "running"
 PAUSED = "paused"
 STOPPED = "stopped"
+ECONNREFUSED = 111
 
 
 def start_time(kernel: Kernel, pid: int) -> int:
@@ -55,7 +56,25 @@ def status(container: Container, document: dict[str, Any]) -> str:
         return STOPPED
     if is_paused(container.kernel, document):
         return PAUSED
-    return CREATED if container.has(SOCKET) else RUNNING
+    return CREATED if container.has(SOCKET) and _is_heard(container) else RUNNING
+
+
+def _is_heard(container: Container) -> bool:
+    """Whether init still has the socket of `start`: one that was killed in its work leaves the name behind.
+
+    A socket of another type is refused without being connected: EPROTOTYPE where somebody has it, ECONNREFUSED
+    where nobody does.
+    """
+    import _socket
+
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        probe.connect(f"/proc/self/fd/{container.fd}/{SOCKET}")
+    except OSError as error:
+        return error.errno != ECONNREFUSED
+    finally:
+        probe.close()
+    return True
 
 
 def is_paused(kernel: Kernel, document: dict[str, Any]) -> bool:

@@ -31,7 +31,6 @@ class Scene:
         self.proc = -1  # O_PATH on a verified procfs of the host, opened before any namespace is entered
         self.rootfs = -1  # the tree of the root file system, mounted; every path beneath resolves through it
         self.first_fd = 3  # the first descriptor that is not the container's (--preserve-fds, LISTEN_FDS)
-        self.parent = 0  # the runtime's own process
         self.pid = 0  # the container's init, in the runtime's pid namespace; 0 before the clone
         self.cgroup = -1  # the v2 cgroup directory for CLONE_INTO_CGROUP
         self.console = -1  # the container's side of its terminal, in the child

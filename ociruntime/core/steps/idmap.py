@@ -55,11 +55,13 @@ def user_namespace(kernel: Kernel, scene: Scene, uids: bytes, gids: bytes) -> in
     reader, writer = os.pipe()
     pid = kernel.clone3(CLONE_NEWUSER)
     if pid == 0:
-        kernel.close(writer)
-        kernel.read(reader, 1)  # until the parent has the namespace, or is gone
-        os._exit(0)
-    kernel.close(reader)
+        try:
+            kernel.close(writer)
+            kernel.read(reader, 1)  # until the parent has the namespace, or is gone
+        finally:  # whatever happens: nothing may reach the parent's code above the clone
+            os._exit(0)
     try:
+        kernel.close(reader)
         write_proc(kernel, scene.proc, f"{pid}/uid_map", uids)
         write_proc(kernel, scene.proc, f"{pid}/gid_map", gids)
         directory = open_in_proc(kernel, scene.proc, str(pid), os.O_RDONLY | os.O_DIRECTORY)

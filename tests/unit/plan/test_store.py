@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,9 +73,16 @@ def test_created_running_stopped(kept: Container) -> None:
     kernel = Kernel()
     document = {"pid": os.getpid(), "startTime": start_time(kernel, os.getpid())}
     assert status(kept, document) == RUNNING
-    (Path(kept.path) / SOCKET).touch()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"/proc/self/fd/{kept.fd}/{SOCKET}")
+    listener.listen(1)
     assert status(kept, document) == CREATED
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()  # asking for the status must not start the container
     assert status(kept, {**document, "startTime": 1}) == STOPPED  # another process has the number now
+    listener.close()
+    assert status(kept, document) == RUNNING  # the `start` that was heard could not remove the name any more
 
 
 def test_a_zombie_has_stopped() -> None:
