@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -184,6 +185,19 @@ def cgroup_busy(box: Box) -> Outcome:
         other.delete("--force")
 
 
+def remove(cgroup: Path) -> None:
+    """A runtime that joined it may need a moment to die there."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            cgroup.rmdir()
+        except OSError:
+            assert time.monotonic() < deadline, f"{cgroup} stays"
+            os.sched_yield()
+        else:
+            return
+
+
 @riddle("A frozen cgroup", "cgroup-frozen", "container's cgroup unexpectedly frozen")
 def cgroup_frozen(box: Box) -> Outcome:
     place = Path("/sys/fs/cgroup/freezer" if Path("/sys/fs/cgroup/freezer").is_dir() else "/sys/fs/cgroup") / box.name
@@ -198,7 +212,9 @@ def cgroup_frozen(box: Box) -> Outcome:
         return Outcome(124, "", "(hangs)")
     finally:
         (place / name).write_text(running)
-        place.rmdir()
+        box.delete("--force")
+        if place.exists():
+            remove(place)
 
 
 @riddle("Ids that the runtime's own user namespace has not got", "id-map", "100000 (or its range) is not mapped")
