@@ -17,13 +17,6 @@ OPERANDS = (0, 0)
 OPTIONS = ()
 
 _HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-_ACTIONS = "ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG NOTIFY TRACE TRAP".split()
-_OPERATORS = "EQ GE GT LE LT MASKED_EQ NE".split()
-# Those of the specification that libseccomp 2.5 knows as well.
-_ARCHITECTURES = (
-    "AARCH64 ARM MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PARISC PARISC64 PPC PPC64 PPC64LE RISCV64 "
-    "S390 S390X X32 X86 X86_64"
-).split()
 # Annotations that change what the runtime does to the host; a dot at the end stands for all that follow.
 _UNSAFE = ("org.systemd.property.", "run.oci.")
 
@@ -65,12 +58,13 @@ def _linux() -> dict[str, Any]:
 
 def _seccomp() -> dict[str, Any]:
     from ociruntime.core.plan.seccomp import FLAGS
+    from ociruntime.seccomp.compile import ACTIONS, ARCHITECTURES, OPERATORS
 
     return {
         "enabled": True,
-        "actions": ["SCMP_ACT_" + action for action in _ACTIONS],
-        "operators": ["SCMP_CMP_" + operator for operator in _OPERATORS],
-        "archs": ["SCMP_ARCH_" + architecture for architecture in _ARCHITECTURES],
+        "actions": sorted(ACTIONS),
+        "operators": sorted(OPERATORS),
+        "archs": sorted(ARCHITECTURES),
         "knownFlags": list(FLAGS),
         "supportedFlags": list(FLAGS),
     }

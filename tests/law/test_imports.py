@@ -24,6 +24,7 @@ ON_FAILURE = {
     ("ociruntime/__main__.py", "ociruntime.version"),
     ("ociruntime/__main__.py", "ociruntime.preload_write"),  # once after an installation
     ("ociruntime/__main__.py", "traceback"),
+    ("ociruntime/commands/features.py", "ociruntime.seccomp.compile"),
     ("ociruntime/commands/features.py", "ociruntime.version"),
     ("ociruntime/core/lifecycle/begin.py", "ociruntime.explain.program"),  # it could not be executed
     ("ociruntime/core/seccomp/cache.py", "ociruntime.seccomp.compile"),  # a filter that is not in the cache yet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
-from ociruntime.core.plan.draft import MOUNTS, OPEN
+from ociruntime.core.plan.draft import HOST, MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
 from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.rootfs import PROC_ALLOWED
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.spec.types import Mount
 
+UNLABELLED = ("proc", "sysfs", "mqueue")
+CONTEXTS = ("context", "fscontext", "defcontext", "rootcontext")
 # These decide what may be masked and what a label is written to: never through a link of the image
 ORDINARY = ("proc", "sysfs")
 
@@ -32,6 +34,11 @@ ORDINARY = ("proc", "sysfs")
 def contribute(draft: Draft) -> None:
     """One step per entry, two for a bind: the source is opened by the parent, attached by the child."""
     mounts = draft.spec.get("mounts") or []
+    label = (draft.spec.get("linux") or {}).get("mountLabel")
+    if label:
+        from ociruntime.core.steps.labels import CheckSelinux
+
+        draft.add(HOST, CheckSelinux(origin="/linux/mountLabel", label=label))
     for index, mount in enumerate(mounts):
         origin = f"/mounts/{index}"
         options = MountOptions(list(mount.get("options") or []))
@@ -99,7 +106,7 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) 
             destination=destination,
             fstype=fstype,
             source=mount.get("source") or "",
-            data=tuple(options.data),
+            data=(*options.data, *_label(draft, fstype)),
             super=tuple(options.super),
             attr_set=attr_set,
             propagation=tuple(options.propagation),
@@ -107,6 +114,21 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) 
             symlinks=fstype not in ORDINARY,
         ),
     )
+
+
+def _label(draft: Draft, fstype: str) -> tuple[str, ...]:
+    """linux.mountLabel as a mount option; file systems of the kernel's own have labels of their own.
+
+    podman chooses the kind of the option by an annotation (context_mount of mount(8)).
+    """
+    label = (draft.spec.get("linux") or {}).get("mountLabel")
+    if not label or fstype in UNLABELLED:
+        return ()
+    kind = (draft.spec.get("annotations") or {}).get("run.oci.mount_context_type") or "context"
+    if kind not in CONTEXTS:
+        origin = "/annotations/run.oci.mount_context_type"
+        raise ConfigError(f"{kind!r} is no kind of context", code="config-unknown-value", origin=origin)
+    return (f"{kind}={label}",)
 
 
 def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> None:

@@ -1,6 +1,7 @@
 """The features document: complete by the specification's schema, and as engines read it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -59,3 +60,22 @@ def test_what_is_enabled_is_what_the_planners_read(feature: str, word: str) -> N
     plans = (Path(ociruntime.__file__).parent / "core/plan").glob("*.py")
     planned = any(f'"{word}"' in path.read_text() for path in plans)
     assert document()["linux"][feature]["enabled"] is planned
+
+
+def test_seccomp_is_what_the_compiler_knows() -> None:
+    """And that is all of the specification's."""
+    seccomp = document()["linux"]["seccomp"]
+    filters = json.loads((Path(ociruntime.__file__).parent / "model/schema/config.json").read_text())
+    for feature, word in (("actions", "SCMP_ACT_"), ("operators", "SCMP_CMP_"), ("archs", "SCMP_ARCH_")):
+        specified = {text for text in texts(filters) if text.startswith(word)}
+        assert set(seccomp[feature]) == specified, feature
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value

@@ -167,3 +167,26 @@ def test_what_the_file_system_complains_of_is_told() -> None:
     scene.rootfs = 4
     with pytest.raises(StepError, match="Bad value for 'size'"):
         MountFilesystem(fstype="tmpfs", destination="/t", data=("mode=755", "size=x")).apply(kernel, scene)
+
+
+LABEL = "system_u:object_r:container_file_t:s0:c1,c2"
+
+
+@pytest.mark.parametrize("kind", ["context", "rootcontext", "fscontext"])
+def test_mount_label(tmp_path: Path, kind: str) -> None:
+    given = spec(
+        mounts=[{"destination": f"/{name}", "type": name, "source": "x"} for name in ("tmpfs", "proc", "sysfs")]
+    )
+    given.setdefault("linux", {})["mountLabel"] = LABEL
+    if kind != "context":
+        given["annotations"] = {"run.oci.mount_context_type": kind}
+    made = [step for step in steps(plan(tmp_path, given), MOUNTS) if isinstance(step, MountFilesystem)]
+    assert {step.fstype: step.data for step in made} == {"tmpfs": (f"{kind}={LABEL}",), "proc": (), "sysfs": ()}
+
+
+def test_a_mount_label_of_an_unknown_kind(tmp_path: Path) -> None:
+    given = spec(mounts=[{"destination": "/tmp", "type": "tmpfs", "source": "x"}])
+    given.setdefault("linux", {})["mountLabel"] = LABEL
+    given["annotations"] = {"run.oci.mount_context_type": "nonsense"}
+    with pytest.raises(ConfigError, match="no kind of context"):
+        plan(tmp_path, given)
