@@ -352,6 +352,35 @@ def test_update_up_and_down(box: Box) -> None:
     assert value(box, "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
 
 
+@needs_fuse
+def test_update_of_device_rules(box: Box) -> None:
+    """A device comes and goes while the container runs; rules that are in force already are not touched."""
+    may_make_devices(box)
+    box.up("mknod /tmp/fuse c 10 229; sleep 1000")
+    base = [{"allow": False, "access": "rwm"}]
+    more = [*base, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}]
+    for rules, opened in ((more, ["opened"]), (base, []), (base, [])):
+        given = box.place / "resources.json"
+        given.write_text(json.dumps({"devices": rules}))
+        before, same = _programs(box), rules == box.linux["resources"]["devices"]
+        assert box.call("update", "--resources", str(given), box.name) == (0, "", "")
+        assert (_programs(box) == before) == same
+        box.linux["resources"]["devices"] = rules
+        assert box.exec("sh", "-c", "true < /tmp/fuse && echo opened").lines == opened
+        assert box.exec("sh", "-c", "true < /dev/null").status == 0
+
+
+def _programs(box: Box) -> Any:
+    """What decides on devices: the ids of the programs on v2, the list on v1."""
+    if not V2:
+        return (place(box, "devices") / "devices.list").read_text()
+    handle = os.open(place(box, ""), os.O_RDONLY)
+    try:
+        return attached(KERNEL, handle)
+    finally:
+        os.close(handle)
+
+
 def test_ps_and_events(box: Box) -> None:
     resources(box, memory={"limit": 32 << 20}, pids={"limit": 9})
     box.up("sleep 1000 & wait")

@@ -22,6 +22,7 @@ BPF_PROG_LOAD = 5
 BPF_PROG_ATTACH = 8
 BPF_PROG_DETACH = 9
 BPF_PROG_GET_FD_BY_ID = 13
+BPF_OBJ_GET_INFO_BY_FD = 15
 BPF_PROG_QUERY = 16
 BPF_PROG_TYPE_CGROUP_DEVICE = 15
 BPF_CGROUP_DEVICE = 6
@@ -35,6 +36,8 @@ EVERY_ACCESS = 7
 LDX_W = 0x61
 AND32_K, AND32_X, RSH32_K, MOV32_K, MOV32_X = 0x54, 0x5C, 0x74, 0xB4, 0xBC
 JEQ_K, JNE_K, EXIT = 0x15, 0x55, 0x95
+NAME = b"oci_devices"  # of the program, for bpftool and for us
+
 R0, CONTEXT, TYPE, ASKED, MAJOR, MINOR, SCRATCH = 0, 1, 2, 3, 4, 5, 6
 
 
@@ -102,7 +105,7 @@ def load(kernel: Kernel, program: bytes) -> int:
         + u64(_door.addressof(program))
         + u64(_door.addressof(license_text))
         + bytes(24)  # log_level, log_size, log_buf, kern_version, prog_flags
-        + b"oci_devices".ljust(16, b"\0")
+        + NAME.ljust(16, b"\0")
     )
     return kernel.bpf(BPF_PROG_LOAD, attributes)
 
@@ -118,13 +121,19 @@ def attached(kernel: Kernel, directory: int) -> list[int]:
     return [int.from_bytes(ids[4 * at : 4 * at + 4], "little") for at in range(count)]
 
 
-def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...], *, beside: bool = False) -> None:
+def is_ours(kernel: Kernel, program: int) -> bool:
+    """Whether a loaded program has our name (BPF_OBJ_GET_INFO_BY_FD, struct bpf_prog_info)."""
+    info = bytearray(80)
+    kernel.bpf(BPF_OBJ_GET_INFO_BY_FD, u32(program) + u32(len(info)) + u64(_door.addressof(info)))
+    return bytes(info[64:80]).rstrip(b"\0") == NAME
+
+
+def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...]) -> None:
     """Let these rules decide for a v2 cgroup, from one moment to the next. Raises OSError.
 
-    beside: leave what is attached in place; an access then needs the yes of every program.
-
-    A single program that is attached already is exchanged in one step (BPF_F_REPLACE, Linux 5.6). Of several,
-    all of which must agree, the new one comes first and the old ones go then: never more is allowed.
+    Programs of others stay: systemd's, or a hook's that added a device. An access needs the yes of each. One
+    of ours is exchanged in one step (BPF_F_REPLACE, Linux 5.6); were there several, the new one comes
+    first and the old ones go then, so that never more is allowed.
     """
     directory = kernel.open(path, os.O_RDONLY | os.O_DIRECTORY)
     opened = [directory]
@@ -132,9 +141,10 @@ def replace_filter(kernel: Kernel, path: str, rules: tuple[Rule, ...], *, beside
         program = load(kernel, assemble(rules))
         opened.append(program)
         old = []
-        for number in [] if beside else attached(kernel, directory):
-            old.append(kernel.bpf(BPF_PROG_GET_FD_BY_ID, u32(number) + bytes(8)))
-            opened.append(old[-1])
+        for number in attached(kernel, directory):
+            opened.append(kernel.bpf(BPF_PROG_GET_FD_BY_ID, u32(number) + bytes(8)))
+            if is_ours(kernel, opened[-1]):
+                old.append(opened[-1])
         target = u32(directory) + u32(program) + u32(BPF_CGROUP_DEVICE)
         if len(old) == 1:
             kernel.bpf(BPF_PROG_ATTACH, target + u32(BPF_F_ALLOW_MULTI | BPF_F_REPLACE) + u32(old[0]))

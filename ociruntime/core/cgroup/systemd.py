@@ -190,7 +190,12 @@ def device_properties(rules: tuple[Rule, ...], groups: dict[str, dict[int, str]]
             if not name:
                 return [("DevicePolicy", ("s", "auto"))]
             allowed.append((name, access))
-    return [("DevicePolicy", ("s", "strict")), ("DeviceAllow", ("a(ss)", allowed))]
+    # An empty list first: later ones are added to what an earlier one said.
+    return [
+        ("DevicePolicy", ("s", "strict")),
+        ("DeviceAllow", ("a(ss)", [])),
+        ("DeviceAllow", ("a(ss)", allowed)),
+    ]
 
 
 def _device_name(kind: str, major: int, minor: int, groups: dict[str, dict[int, str]]) -> str:

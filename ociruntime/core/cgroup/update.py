@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
     from ociruntime.core.cgroup.files import CgroupRecord
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.spec.types import DeviceRule
     from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 EINVAL, EBUSY = 22, 16
 
 
 def update(kernel: Kernel, record: CgroupRecord, resources: dict[str, Any]) -> None:
-    """Write what `resources` (linux.resources of the specification) names; device rules are left alone, as in runc.
+    """Write what `resources` (linux.resources of the specification) names.
 
+    Device rules are touched only where they differ from those on record, which the caller has to save again:
+    engines send the rules of the first day with each update, and a hook may have added a device since.
     Raises the Failure of the first write that is refused for good; earlier ones are not taken back.
     """
     paths = record.get("paths") or {}
@@ -36,6 +39,33 @@ def update(kernel: Kernel, record: CgroupRecord, resources: dict[str, Any]) -> N
         properties = [*limit_properties(version, resources), *late_properties(version, resources)]
         set_properties(record["unit"], properties, user=bool(record.get("user")))
     _write_all(kernel, resource_writes(version, paths, resources))
+
+    devices = resources.get("devices")
+    if devices is not None and devices != record.get("devices", devices):
+        _update_devices(kernel, record, devices)
+        record["devices"] = devices
+
+
+def _update_devices(kernel: Kernel, record: CgroupRecord, listed: list[DeviceRule]) -> None:
+    """On v2 in one step; on v1 everything is denied until the last rule is written."""
+    from ociruntime.core.cgroup.device_rules import effective_rules
+
+    rules = effective_rules(listed)
+    if record.get("driver") == "systemd":
+        from ociruntime.core.cgroup.systemd import device_groups, device_properties, set_properties
+
+        groups = device_groups(read_text(kernel, "/proc/devices"))
+        set_properties(record["unit"], device_properties(rules, groups), user=bool(record.get("user")))
+    if record["version"] == "v2":
+        from ociruntime.core.cgroup.devices import replace_filter
+
+        replace_filter(kernel, record["paths"][""], rules)
+        return
+    from ociruntime.core.plan.cgroup import v1_device_writes
+
+    scene = Scene()
+    for step in v1_device_writes(record["paths"], listed, reset=True):
+        step.apply(kernel, scene)
 
 
 def _check_usage(kernel: Kernel, version: str, paths: dict[str, str], limit: int) -> None:

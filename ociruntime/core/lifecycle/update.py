@@ -32,3 +32,5 @@ def update(container_id: str, resources: dict[str, Any], g: Globals, schemata: l
         resctrl.update(kernel, document.get("rdt") or {}, schemata)
     if resources or not schemata:
         change(kernel, document.get("cgroup") or {}, resources)
+        if "devices" in resources:
+            container.save(document)

@@ -127,9 +127,11 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
                 code="cgroup-none", origin=POINTER, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
             )  # fmt: skip
         return
-    if resources.get("devices") and not draft.host.in_userns and not draft.host.euid:
+    if not draft.host.in_userns and not draft.host.euid:
         # Only the host's root may set them; nobody else can make a device that could be opened.
-        _devices(draft, paths, resources["devices"])
+        draft.cgroup["devices"] = resources.get("devices") or []
+        if resources.get("devices"):
+            _devices(draft, paths, resources["devices"])
     for step in resource_writes(draft.host.cgroup, paths, resources):
         draft.add(LIMITS if step.late else HOST, step)
 
@@ -145,9 +147,12 @@ def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> N
         draft.add(HOST, write)
 
 
-def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[WriteCgroup]:
-    """devices.deny and devices.allow, in order. Raises HostError where the host has not mounted the controller."""
-    from ociruntime.core.cgroup.device_rules import effective_rules, v1_lines
+def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule], *, reset: bool = False) -> list[WriteCgroup]:
+    """devices.deny and devices.allow, in order. Raises HostError where the host has not mounted the controller.
+
+    reset: begin with what a cgroup without rules allows, everything, unless the first rule is about everything.
+    """
+    from ociruntime.core.cgroup.device_rules import about_all, effective_rules, v1_lines
 
     origin = f"{POINTER}/devices"
     if "devices" not in paths:
@@ -157,7 +162,10 @@ def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule]) -> list[Wr
             origin=origin,
         )
     writes: list[WriteCgroup] = []
-    for position, verb, line in v1_lines(effective_rules(listed)):
+    rules = effective_rules(listed)
+    if reset and not (rules and about_all(rules[0])):
+        writes.append(WriteCgroup(origin=origin, path=f"{paths['devices']}/devices.allow", value="a"))
+    for position, verb, line in v1_lines(rules):
         path, pointer = f"{paths['devices']}/devices.{verb}", f"{origin}/{position}" if position < len(listed) else ""
         if writes and not writes[-1].origin and writes[-1].path == path:
             writes[-1].value += "\n" + line  # our own rules in one go

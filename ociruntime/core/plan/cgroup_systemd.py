@@ -65,6 +65,8 @@ def contribute_systemd(draft: Draft, wanted: str, resources: Resources) -> None:
             key=key,
         ),
     )
+    if not host.in_userns and not host.euid:
+        draft.cgroup["devices"] = resources.get("devices") or []
     _limits(draft, paths, resources, unit=unit, user=user)
     join_v1(draft, ours)
 
@@ -82,7 +84,7 @@ def _rules(draft: Draft, resources: Resources) -> tuple[Rule, ...]:
 def _limits(draft: Draft, paths: dict[str, str], resources: Resources, *, unit: str, user: bool) -> None:
     rules = _rules(draft, resources)
     if rules and draft.host.cgroup == "v2":
-        draft.add(ATTACH, FilterDevices(origin="/linux/resources/devices", path=paths[""], rules=rules, beside=True))
+        draft.add(ATTACH, FilterDevices(origin="/linux/resources/devices", path=paths[""], rules=rules))
     elif rules:
         for step in v1_device_writes(paths, resources["devices"]):
             draft.add(ATTACH, step)

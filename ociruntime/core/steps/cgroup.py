@@ -181,7 +181,6 @@ class FilterDevices(Step):
 
     path: str = ""
     rules: tuple[tuple[bool, str, int, int, str], ...] = ()  # allow, type, major, minor (-1: any), access
-    beside: bool = False  # leave programs of others in place: systemd's
 
     def describe(self) -> str:
         from ociruntime.core.cgroup.device_rules import rule_text
@@ -191,7 +190,7 @@ class FilterDevices(Step):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         from ociruntime.core.cgroup.devices import replace_filter
 
-        replace_filter(kernel, self.path, self.rules, beside=self.beside)
+        replace_filter(kernel, self.path, self.rules)
 
 
 class OpenCgroup(Step):

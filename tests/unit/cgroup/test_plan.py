@@ -80,6 +80,7 @@ def test_parents_that_are_missing_are_recorded(tmp_path: Path) -> None:
         "version": "v2",
         "paths": {"": f"{tmp_path}/there/new/newer/box"},
         "created": created,
+        "devices": [],
     }
     assert draft.stages[HOST][0] == MakeCgroup(
         origin="/linux/cgroupsPath", path=f"{tmp_path}/there/new/newer/box", parents=tuple(created)

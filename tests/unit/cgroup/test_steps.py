@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -285,6 +286,38 @@ def test_update_refuses_a_limit_below_what_is_used(tmp_path: Path) -> None:
         update(KERNEL, record, {"memory": {"limit": 400, "checkBeforeUpdate": True}})
     update(KERNEL, record, {"memory": {"limit": 600, "checkBeforeUpdate": True}})
     assert (tmp_path / "memory.max").read_text() == "600"
+
+
+RULES = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "access": "rw"}]
+
+
+def test_update_leaves_device_rules_that_are_in_force_already(tmp_path: Path) -> None:
+    """Engines repeat them with each update, and a hook may have added a device since (GPUs)."""
+    kernel = Recorder(open=7)
+    record = {"version": "v1", "paths": {"devices": "/d"}, "devices": RULES}
+    update(kernel, record, {"devices": RULES})
+    assert kernel.calls == []
+    # Rootless: nobody may set any, so none are on record.
+    update(kernel, {"version": "v1", "paths": {"devices": "/d"}}, {"devices": RULES})
+    assert kernel.calls == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "first"),
+    [
+        (RULES, [("/d/devices.deny", b"a"), ("/d/devices.allow", b"c 10:* rw")]),
+        ([], [("/d/devices.allow", b"a")]),
+        (RULES[1:], [("/d/devices.allow", b"a"), ("/d/devices.allow", b"c 10:* rw")]),
+    ],
+)
+def test_update_of_device_rules_on_v1(listed: list[Any], first: list[tuple[str, bytes]]) -> None:
+    kernel = Recorder(open=7)
+    record = {"version": "v1", "paths": {"devices": "/d"}, "devices": [{"allow": True}]}
+    update(kernel, record, {"devices": listed})
+    files = [call[1] for call in kernel.named("open")]
+    values = [call[2] for call in kernel.named("write")]
+    assert list(zip(files, values, strict=False))[: len(first)] == first
+    assert record["devices"] == listed
 
 
 V2_FILES = {

@@ -109,8 +109,9 @@ def test_devices_as_properties() -> None:
             {"allow": True, "type": "b", "major": 8, "access": "r"},
         ]
     )
-    policy, allowed = device_properties(rules, GROUPS)
+    policy, reset, allowed = device_properties(rules, GROUPS)
     assert policy == ("DevicePolicy", ("s", "strict"))
+    assert reset == ("DeviceAllow", ("a(ss)", []))
     entries = allowed[1][1]
     assert entries[0] == ("block-sd", "r")
     assert ("char-*", "m") in entries and ("block-*", "m") in entries
@@ -147,7 +148,7 @@ def test_a_plan_on_v2() -> None:
     path = "/cg/machine.slice/libpod-box.scope"
     assert draft.cgroup == {
         "driver": "systemd", "version": "v2", "paths": {"": path}, "created": [],
-        "unit": "libpod-box.scope", "user": False,
+        "unit": "libpod-box.scope", "user": False, "devices": [{"allow": False}],
     }  # fmt: skip
     assert draft.stages[HOST] == []
     scope, *rest = draft.stages[ATTACH]
