@@ -38,8 +38,8 @@ RUNTIME_ROOTS = (
 OCIRUNTIME = Path(os.environ.get("OCIRUNTIME") or Path(__file__).parents[2] / ".venv/bin/ociruntime").absolute()
 """The binary under test."""
 
-ENGINES_OWN = ("/exec/netns/default", "/podman/storage/overlay")
-"""Mounts that Docker and podman keep for themselves, from the first container on."""
+ENGINES_OWN = ("/exec/netns/default", "/data", "/podman/storage/overlay")
+"""Mounts that Docker and podman keep for themselves while they are there."""
 
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 

@@ -110,3 +110,20 @@ def test_groups_that_cannot_be_set_are_an_error(rootless: Rootless) -> None:
     rootless.process["user"]["additionalGids"] = [5]
     outcome = rootless.run("true")
     assert outcome.status == 1 and rootless.records()[0]["origin"].startswith("/process/user")
+
+
+def test_a_network_from_which_the_caller_could_not_return(box: Box) -> None:
+    """podman without root: root of a user namespace joins a network of that one, and was born in the host's."""
+    script = "echo ready; exec sleep inf"
+    line = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", script]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
+            place = f"/proc/{holder.pid}/ns"
+            box.before = ["nsenter", f"--user={place}/user", "--"]
+            box.namespaces("pid", "mount", "ipc", "uts", network=f"{place}/net")
+            box.spec["mounts"] = [mount for mount in box.spec["mounts"] if mount["type"] == "proc"]
+            outcome = box.run("readlink /proc/self/ns/net")
+            assert outcome.lines == [os.readlink(f"{place}/net")], outcome
+        finally:
+            holder.kill()

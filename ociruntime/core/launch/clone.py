@@ -4,7 +4,8 @@ Namespaces that exist already are joined by the process that clones, just before
 born in them: a child in a new user namespace could no longer join a namespace owned by its parent's
 (setns(2), EPERM). The parent then returns to its own. Two kinds cannot be done so: the mount namespace
 takes the root directory along, so the child joins it; and from a user namespace there is no way back,
-so a process in between joins it and clones a sibling of its own (CLONE_PARENT), then ends.
+so a process in between joins it and clones a sibling of its own (CLONE_PARENT), then ends. So does one
+where the caller lacks the privilege to return to what it came from.
 """
 
 from __future__ import annotations
@@ -41,19 +42,43 @@ def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
     """
     if any(join.type == "user" for join in plan.joins):
         return _clone_through_user(kernel, plan, scene)
-    return _clone_and_return(kernel, plan, scene)
+    back = _ways_back(kernel, plan)
+    if back is None:
+        return _clone_through_user(kernel, plan, scene)
+    return _clone_and_return(kernel, plan, scene, back)
 
 
-def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene) -> int:
+def _own_time(plan: Plan) -> bool:
+    """Whether the clone is to be born in a time namespace that its parent makes."""
+    return bool(plan.unshare & CLONE_NEWTIME) and not plan.unshare & CLONE_NEWUSER
+
+
+def _ways_back(kernel: Kernel, plan: Plan) -> list[tuple[int, int]] | None:
+    """Our own namespaces of the kinds to be left for a moment; None where one would not take us back.
+
+    setns(2) wants privilege over the owner of the namespace: root in podman's user namespace without root on the
+    host could join the container's network, but never return to the host's.
+    """
     back: list[tuple[int, int]] = []
+    kinds = [join.type for join in plan.joins if join.type != "mount"] + ["time"] * _own_time(plan)
+    for kind in kinds:
+        back.append((_own(kernel, kind), FLAGS[kind]))
+        try:
+            kernel.setns(*back[-1])
+        except PermissionError:
+            for fd, _ in back:
+                kernel.close(fd)
+            return None
+    return back
+
+
+def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, back: list[tuple[int, int]]) -> int:
     pid = -1
     try:
         for join in plan.joins:
             if join.type != "mount":
-                back.append((_own(kernel, join.type), FLAGS[join.type]))
                 _join(kernel, scene, join.type, join.origin)
-        if plan.unshare & CLONE_NEWTIME and not plan.unshare & CLONE_NEWUSER:
-            back.append((_own(kernel, "time"), CLONE_NEWTIME))
+        if _own_time(plan):
             unshare_time(kernel, scene, plan.time_offsets)
         pid = _clone(kernel, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
     except OSError as error:
@@ -169,3 +194,5 @@ def _user_in_time(kernel: Kernel, plan: Plan, scene: Scene) -> None:
             later.append(join)
     for join in [join for join in plan.joins if join.type == "user"] + later:
         _join(kernel, scene, join.type, join.origin)
+    if _own_time(plan):
+        unshare_time(kernel, scene, plan.time_offsets)
