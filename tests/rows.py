@@ -67,7 +67,7 @@ COMMAND_FLAGS = {
     "1.2 exec --cap": of(ANSWERS, "exec_capabilities"),
     "1.2 exec --preserve-fds": of(OPTIONS, "exec_preserve_fds"),
     "1.2 exec --cgroup": of(CGROUP, "exec_into_a_cgroup_below")
-    + of("unit/cgroup/steps", "sub_cgroups_of_single_controllers"),
+    + of("unit/cgroup/steps", "sub_cgroups_of_single_controllers", "a_sub_cgroup_of_some_hierarchies"),
     "1.2 exec --ignore-paused": of(OPTIONS, "exec_in_a_paused_container"),
     "1.2 options stop at the first operand": of(PARSER, "options_stop_at_the_first_operand_of_exec_and_ps"),
     "1.2 kill": of(ANSWERS, "signals") + of(COMMANDS, "spellings", "numbers"),

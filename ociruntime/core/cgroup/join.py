@@ -86,6 +86,8 @@ def open_way(kernel: Kernel, record: CgroupRecord, wanted: tuple[str, ...] = (),
     Raises StateError where a cgroup does not exist.
     """
     paths = sub_paths(record, wanted)
+    if [entry for entry in wanted if ":" not in entry]:
+        paths = _where_there_is_one(kernel, record, paths)
     unified = paths.pop("", "")
     if unified and init and not wanted:
         unified = _habitable(kernel, unified, init)
@@ -100,6 +102,20 @@ def open_way(kernel: Kernel, record: CgroupRecord, wanted: tuple[str, ...] = (),
         Way(clone, tasks, "", record).close(kernel)
         raise StateError(f"cgroup {error.filename} does not exist", code="cgroup-gone", errno=2) from None
     return Way(clone, tasks, unified, record)
+
+
+def _where_there_is_one(kernel: Kernel, record: CgroupRecord, paths: dict[str, str]) -> dict[str, str]:
+    """A path without controllers counts in the hierarchies that have such a cgroup, if any has (as with crun)."""
+    own: dict[str, str] = record.get("paths") or {}
+    missing = []
+    for controller, path in paths.items():
+        try:
+            kernel.stat(path)
+        except FileNotFoundError:
+            missing.append(controller)
+    if len(missing) == len(paths):
+        return paths
+    return {controller: own[controller] if controller in missing else path for controller, path in paths.items()}
 
 
 def _habitable(kernel: Kernel, path: str, init: int) -> str:

@@ -249,6 +249,18 @@ def test_a_sub_cgroup_that_is_not_there(tmp_path: Path) -> None:
         open_way(KERNEL, {"paths": {"": str(tmp_path)}}, ("gone",))
 
 
+def test_a_sub_cgroup_of_some_hierarchies(tmp_path: Path) -> None:
+    """Without controllers a path counts where there is such a cgroup."""
+    tree(tmp_path, {"pids/tasks": "", "pids/sub/tasks": "", "cpu/tasks": ""})
+    record = {"paths": {"pids": f"{tmp_path}/pids", "cpu": f"{tmp_path}/cpu"}}
+    way = open_way(KERNEL, record, ("sub",))
+    opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in way.tasks]
+    way.close(KERNEL)
+    assert opened == [f"{tmp_path}/pids/sub/tasks", f"{tmp_path}/cpu/tasks"]
+    with pytest.raises(StateError, match="does not exist"):
+        open_way(KERNEL, record, ("cpu:sub",))
+
+
 def test_where_a_divided_cgroup_takes_newcomers(tmp_path: Path) -> None:
     """Once the container has enabled controllers below, only its leaves can hold processes."""
     tree(
