@@ -60,8 +60,8 @@ def _cpu(writes: Writes, cpu: Part) -> None:
 
 
 def _memory(writes: Writes, memory: Part) -> None:
-    """The limits are late: the runtime's own init must not be measured by them. kernel and kernelTCP are
-    ignored, as the specification advises against them and kernels since 5.16 do."""
+    """The limits are late: the runtime's own init must not be measured by them. kernel is ignored, as
+    kernels since 5.16 do; kernelTCP still works on v1, where the kernel has the file."""
     limit, swap = memory.get("limit"), memory.get("swap")
     if limit == -1 and not swap:
         # memory+swap cannot stay below a memory limit that is lifted; without swap accounting it does not exist.
@@ -70,6 +70,8 @@ def _memory(writes: Writes, memory: Part) -> None:
         writes.add("memory.limit_in_bytes", limit, "memory/limit", late=True)
     if swap:
         writes.add("memory.memsw.limit_in_bytes", swap, "memory/swap", late=True)
+    if memory.get("kernelTCP"):
+        writes.add("memory.kmem.tcp.limit_in_bytes", memory["kernelTCP"], "memory/kernelTCP", optional=True)
     if memory.get("reservation"):
         writes.add("memory.soft_limit_in_bytes", memory["reservation"], "memory/reservation")
     if memory.get("useHierarchy"):

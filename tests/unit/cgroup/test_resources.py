@@ -37,7 +37,7 @@ ONE = [
     ("memory/reservation", -1, ("memory/memory.soft_limit_in_bytes", "-1"), ("memory.low", "max")),
     ("memory/swap", -1, ("memory/memory.memsw.limit_in_bytes", "-1"), ("memory.swap.max", "max")),
     ("memory/kernel", 4096, (), ()),
-    ("memory/kernelTCP", 4096, (), ()),
+    ("memory/kernelTCP", 4096, ("memory/memory.kmem.tcp.limit_in_bytes", "4096"), ()),
     ("memory/swappiness", 0, ("memory/memory.swappiness", "0"), None),
     ("memory/disableOOMKiller", True, ("memory/memory.oom_control", "1"), None),
     ("memory/disableOOMKiller", False, (), ()),
