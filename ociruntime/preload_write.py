@@ -7,6 +7,7 @@ import marshal
 import os
 import sys
 from importlib.machinery import ExtensionFileLoader, PathFinder, SourceFileLoader
+from opcode import hasconst
 from types import CodeType
 
 from ociruntime.preload import HEADER, HOME, bare, path_of
@@ -28,6 +29,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "kill": (),
     "delete": (),
 }
+CO_NEWLOCALS = 2  # the code of a function (inspect)
 HOT = ("ociruntime.__main__.", "ociruntime.cli.", "ociruntime.commands.", "ociruntime.core.")
 
 
@@ -57,13 +59,21 @@ class _Loader(SourceFileLoader):
         assert code is not None  # it is a source file
         super().exec_module(module)
         self.recorder.stamps.append((path, before.st_mtime_ns, before.st_size))
-        self.recorder.modules.append((name, path, bool(self.is_package(name)), _without_lines(code)))
+        self.recorder.modules.append((name, path, bool(self.is_package(name)), _lean(code)))
 
 
-def _without_lines(code: CodeType) -> CodeType:
-    """A quarter of what is to be read, needed by tracebacks only."""
-    constants = tuple(_without_lines(item) if isinstance(item, CodeType) else item for item in code.co_consts)
-    return code.replace(co_linetable=b"", co_consts=constants)
+def _lean(code: CodeType) -> CodeType:
+    """Without the lines and the docstrings of functions: a third of what is to be read, and a success needs neither."""
+    constants = [_lean(item) if isinstance(item, CodeType) else item for item in code.co_consts]
+    if code.co_flags & CO_NEWLOCALS and constants and isinstance(constants[0], str) and not _uses_first_constant(code):
+        constants[0] = None
+    return code.replace(co_linetable=b"", co_consts=tuple(constants))
+
+
+def _uses_first_constant(code: CodeType) -> bool:
+    """A docstring is the first constant, and so is any equal string in the function's code."""
+    pairs = zip(code.co_code[::2], code.co_code[1::2], strict=True)
+    return any(operation in hasconst and not argument for operation, argument in pairs)
 
 
 def keep(words: list[str]) -> None:

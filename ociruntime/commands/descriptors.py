@@ -18,5 +18,5 @@ def require_descriptors(args: Arguments) -> None:
     from ociruntime.core.launch.parent import check_preserved
     from ociruntime.core.plan.program import socket_activation
 
-    activated, _ = socket_activation(paths.environ(), os.getpid())
+    activated, _ = socket_activation(paths.environ("LISTEN_"), os.getpid())
     check_preserved(Kernel(), args.number("--preserve-fds") + activated)

@@ -24,9 +24,10 @@ def getenv(name: str, default: str = "") -> str:
     return default if value is None else fsdecode(value)
 
 
-def environ() -> dict[str, str]:
-    """A copy of the environment."""
-    return {fsdecode(name): fsdecode(value) for name, value in posix.environ.items()}
+def environ(prefix: str = "") -> dict[str, str]:
+    """A copy of the environment, or of the variables whose names begin so."""
+    start = prefix.encode()
+    return {fsdecode(name): fsdecode(value) for name, value in posix.environ.items() if name.startswith(start)}
 
 
 def split(path: str) -> tuple[str, str]:

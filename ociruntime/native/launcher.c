@@ -34,7 +34,9 @@
  * sys.argv arrives as ["-c", site directory, our LC_CTYPE, our argv...]. In the
  * C locale the interpreter sets that variable (PEP 538, even with -I), and
  * hooks would inherit it: put it back. "-" stands for unset. No garbage
- * collection: a command is over before it would pay (1 ms of a `run`).
+ * collection: a command is over before it would pay (1 ms of a `run`). The
+ * site directory comes first for our first module alone, which spares a look
+ * at those of the standard library, and may hide nothing of theirs.
  */
 static const char boot[] = "import gc, posix, sys\n"
                            "gc.disable()\n"
@@ -44,8 +46,9 @@ static const char boot[] = "import gc, posix, sys\n"
                            "    posix.environ[b'LC_CTYPE'] = lc_ctype.encode('utf-8', 'surrogateescape')\n"
                            "elif posix.environ.pop(b'LC_CTYPE', None):\n"
                            "    posix.unsetenv('LC_CTYPE')\n"
-                           "sys.path.append(site)\n"
+                           "sys.path.insert(0, site)\n"
                            "from ociruntime import preload\n"
+                           "sys.path.append(sys.path.pop(0))\n"
                            "preload.preload(argv)\n"
                            "from ociruntime.__main__ import main\n"
                            "main(argv)\n";

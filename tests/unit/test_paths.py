@@ -65,5 +65,6 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATHS_TEST", "grün")
     assert paths.getenv("PATHS_TEST") == "grün"
     assert paths.environ() == dict(os.environ)
+    assert paths.environ("PATHS_") == {"PATHS_TEST": "grün"}
     monkeypatch.delenv("PATHS_TEST")
     assert paths.getenv("PATHS_TEST", "other") == "other"

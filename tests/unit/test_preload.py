@@ -145,3 +145,25 @@ def test_what_it_names_exists() -> None:
     code = "from ociruntime import preload_write as w; print(*(f'core.{m}' for c in w.USUAL for m in w.USUAL[c]))"
     names = python(f"import sys; sys.path.append({str(PACKAGE.parent)!r}); {code}")[0].split()
     assert [name for name in names if not (PACKAGE / f"{name.replace('.', '/')}.py").is_file()] == []
+
+
+def test_docstrings_of_functions_go_and_strings_of_theirs_stay() -> None:
+    source = """
+def plain(x):
+    "said"
+    return x
+
+def equal():
+    "said"
+    return "said"
+
+def none():
+    return ["said", (lambda: "said")(), *("said" for _ in "x")]
+
+class Kept:
+    "said"
+"""
+    code = "import sys; from ociruntime.preload_write import _lean; exec(_lean(compile(sys.argv[1], 'x', 'exec')))\n"
+    code += "print(plain.__doc__, plain(1), equal(), none(), Kept.__doc__)"
+    said = python(f"import sys; sys.path.append({str(PACKAGE.parent)!r})\n{code}", source)
+    assert said == ["None 1 said ['said', 'said', 'said'] said"]

@@ -59,7 +59,8 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     try:
         container.write(CONFIG, raw)
         container.save(launch.document)
-        launch.prepare(options.preserve_fds + socket_activation(paths.environ(), os.getpid())[0], listen=listen)
+        activated, _ = socket_activation(paths.environ("LISTEN_"), os.getpid())
+        launch.prepare(options.preserve_fds + activated, listen=listen)
         console = _connect_console(options)
         watcher = connect_watcher(options.pidfd_socket)
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)

@@ -111,7 +111,7 @@ class Entry:
     def bring_in(self) -> int:
         """The process in the container, its program executed. Returns the master of its terminal or -1."""
         kernel, scene, options = self.kernel, self.scene, self.options
-        activated, _ = socket_activation(paths.environ(), os.getpid())
+        activated, _ = socket_activation(paths.environ("LISTEN_"), os.getpid())
         preserve = options.preserve_fds + activated
         check_preserved(kernel, preserve)
         scene.first_fd = 3 + preserve

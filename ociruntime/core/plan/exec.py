@@ -43,7 +43,7 @@ def plan_exec(
 
         step, filter_call, after = plan_filter(linux["seccomp"])
         stages[OPEN].append(step)
-    _, told = socket_activation(paths.environ(), os.getpid())
+    _, told = socket_activation(paths.environ("LISTEN_"), os.getpid())
     around = Surroundings(
         id=container_id,
         linux=linux,

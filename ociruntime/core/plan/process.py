@@ -137,7 +137,7 @@ def contribute(draft: Draft) -> None:
         return
     linux = draft.spec.get("linux") or {}
     annotations = draft.spec.get("annotations") or {}
-    activated, told = socket_activation(paths.environ(), os.getpid())
+    activated, told = socket_activation(paths.environ("LISTEN_"), os.getpid())
     new_user = bool(draft.unshare & CLONE_NEWUSER) or any(join.type == "user" for join in draft.joins)
     filter_call: LastCall | None = None
     after: tuple[LastCall, ...] = ()
