@@ -118,6 +118,20 @@ def test_devices_survive_a_reload(scoped: Scoped) -> None:
         subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
+def test_an_update_of_device_rules_survives_a_reload(scoped: Scoped) -> None:
+    for kind in ("bounding", "effective", "permitted"):
+        scoped.process["capabilities"][kind].append("CAP_MKNOD")
+    scoped.up("mknod /tmp/fuse c 10 229; sleep 1000")
+    rules = [*scoped.linux["resources"]["devices"], {"allow": True, "type": "c", "major": 10, "access": "rw"}]
+    given = scoped.place / "resources.json"
+    given.write_text(json.dumps({"devices": rules}))
+    assert "not permitted" in scoped.exec("sh", "-c", "true < /tmp/fuse").err
+    assert scoped.call("update", "--resources", str(given), scoped.name) == (0, "", "")
+    for _ in range(2):
+        assert scoped.exec("sh", "-c", "true < /tmp/fuse && echo opened").lines == ["opened"]
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
 def test_update_reaches_systemd_and_the_files(scoped: Scoped) -> None:
     scoped.linux["resources"]["pids"] = {"limit": 44}
     scoped.up()
