@@ -92,6 +92,7 @@ class Place:
         self.ours = "ociruntime" in Path(runtime).name
         self.prefix = prefix
         self.count = 0
+        self.cgroup = ""  # from the mount points, without a slash
         self.keeper: subprocess.Popen[bytes] | None = None
         self.box = Box(place, prefix, runtime)
         self.console = socket.socket(socket.AF_UNIX)
@@ -110,7 +111,9 @@ class Place:
         box = self.box
         box.name = f"{self.prefix}-{self.count}"
         box.spec = json.loads(self.plain)
-        box.linux["cgroupsPath"] = f"/{box.name}/inner"
+        # Debian's runc and crun never remove the parents that they made, so that would be all that is seen
+        self.cgroup = f"{box.name}/inner" if self.ours else box.name
+        box.linux["cgroupsPath"] = f"/{self.cgroup}"
         box.process["args"] = ["sleep", "1000"]
         if bend:
             getattr(self, f"bend_{bend}")()
@@ -228,10 +231,13 @@ class Place:
         while self.status() != "stopped" and time.monotonic() < deadline:
             self.reap()
 
-    def status(self) -> str:
-        """The word of `state`, or "" where there is no container."""
+    def state(self) -> dict[str, Any]:
+        """What `state` says, {} where there is no container."""
         result = subprocess.run(self.words("state", "{id}"), capture_output=True, text=True, check=False)
-        return str(json.loads(result.stdout)["status"]) if result.returncode == 0 else ""
+        return dict(json.loads(result.stdout)) if result.returncode == 0 else {}
+
+    def status(self) -> str:
+        return str(self.state().get("status", ""))
 
     # --- what is left ----------------------------------------------------------------------------------
 
@@ -385,9 +391,9 @@ def _started_or_not(place: Place) -> list[str]:
 def _alone_in_container(place: Place) -> list[str]:
     """Nothing of an exec that was killed is in the container any longer."""
     deadline = time.monotonic() + LINGER
-    procs = Path(f"/sys/fs/cgroup/pids/{place.box.name}/inner/cgroup.procs")
+    procs = Path(f"/sys/fs/cgroup/pids/{place.cgroup}/cgroup.procs")
     if not procs.exists():
-        procs = Path(f"/sys/fs/cgroup/{place.box.name}/inner/cgroup.procs")
+        procs = Path(f"/sys/fs/cgroup/{place.cgroup}/cgroup.procs")
     while len(pids := procs.read_text().split()) > 1:
         if time.monotonic() > deadline:
             return [f"in the container: {_command_of(int(pid))}" for pid in pids[1:]]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import inject
-from tests.e2e.box import OCIRUNTIME
+from tests.e2e.box import OCIRUNTIME, PATIENCE
 from tests.e2e.sweep import DEEDS, ERRORS, Place, after_kill, baseline, faults, hurt, with_fault
 
 SAMPLED = (
@@ -90,3 +93,21 @@ def test_init_killed_while_it_waits_for_start(place: Place) -> None:
             assert place.call("start", "{id}")[0] == 1
         assert after_kill(place, deed) == []
         place.clean()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_start_that_waits_for_a_stopped_init(place: Place, sign: signal.Signals) -> None:
+    """It waits as long as init does, without the lock: killed or not, delete --force ends both."""
+    place.prepare(BY_NAME["start"])
+    os.kill(place.state()["pid"], signal.SIGSTOP)
+    start = subprocess.Popen(place.words("start", "{id}"), stdin=subprocess.DEVNULL)
+    heard = place.box.root / place.box.name / "start.sock"
+    deadline = time.monotonic() + PATIENCE
+    while heard.exists():
+        assert time.monotonic() < deadline, "start was not heard"
+    if sign == signal.SIGKILL:
+        start.kill()
+        start.wait()
+    assert place.delete() == []
+    assert start.wait(PATIENCE) in (0, -signal.SIGKILL)
+    assert place.left() == []
