@@ -50,6 +50,10 @@ _ociruntime() {
         COMPREPLY=()
         return
         ;;
+    explain:--format)
+        COMPREPLY=($(compgen -W "text json shell" -- "$cur"))
+        return
+        ;;
     list:--format | list:-f | ps:--format | ps:-f)
         COMPREPLY=($(compgen -W "table json" -- "$cur"))
         return
@@ -61,7 +65,7 @@ _ociruntime() {
     delete) options="--force -f --regex -r --help -h" ids="containers" ;;
     events) options="--interval --stats --help -h" ids="containers" ;;
     exec) options="--console-socket --pidfd-socket --cwd --env -e --tty -t --user -u --additional-gids -g --process -p --detach -d --pid-file --process-label --apparmor --no-new-privs --cap -c --preserve-fds --cgroup --ignore-paused --help -h" ids="containers" ;;
-    explain) options="--config -f --id --help -h" ids="" ;;
+    explain) options="--config -f --format --id --help -h" ids="" ;;
     features) options="--help -h" ids="" ;;
     kill) options="--regex -r --help -h" ids="containers" ;;
     list) options="--format -f --quiet -q --help -h" ids="" ;;

@@ -74,6 +74,7 @@ complete -c ociruntime -n '__fish_seen_subcommand_from exec' -l ignore-paused -d
 complete -c ociruntime -n '__fish_seen_subcommand_from exec' -l help -s h -d 'show help'
 complete -c ociruntime -n '__fish_seen_subcommand_from exec' -a '(__ociruntime_containers)'
 complete -c ociruntime -n '__fish_seen_subcommand_from explain' -l config -s f -r -F -d 'read the configuration from FILE instead of the bundle\'s config.json'
+complete -c ociruntime -n '__fish_seen_subcommand_from explain' -l format -r -a 'text json shell' -d 'text, json, or shell: a script that does the same with the tools of the host'
 complete -c ociruntime -n '__fish_seen_subcommand_from explain' -l id -r -d 'id of the container'
 complete -c ociruntime -n '__fish_seen_subcommand_from explain' -l help -s h -d 'show help'
 complete -c ociruntime -n '__fish_seen_subcommand_from features' -l help -s h -d 'show help'

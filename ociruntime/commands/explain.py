@@ -9,6 +9,8 @@ happens, and what to do about it. Codes stand in the JSON log, in `validate`, an
 
 from __future__ import annotations
 
+import posix
+
 from ociruntime.cli import Arguments, Option
 from ociruntime.core import paths
 from ociruntime.core.options import CreateOptions
@@ -22,6 +24,14 @@ OPTIONS = (
         kind="str",
         metavar="FILE",
         help="read the configuration from FILE instead of the bundle's config.json",
+    ),
+    Option(
+        names=("--format",),
+        kind="str",
+        metavar="FORMAT",
+        default="text",
+        choices=("text", "json", "shell"),
+        help="text, json, or shell: a script that does the same with the tools of the host",
     ),
     Option(names=("--id",), kind="str", metavar="ID", default="explained", help="id of the container"),
 )
@@ -55,12 +65,23 @@ def _plan(bundle: str, args: Arguments) -> int:
     from ociruntime.core.log import write
     from ociruntime.core.plan.build import build
     from ociruntime.core.spec.load import load_config
-    from ociruntime.explain.plan import lines
+    from ociruntime.explain.plan import as_json, lines
 
     bundle = paths.abspath(bundle)
     config = args.text("--config") and paths.abspath(args.text("--config"))
     options = CreateOptions(bundle=bundle, config=config)
-    spec, _ = load_config(config or f"{bundle}/config.json")
+    spec, raw = load_config(config or f"{bundle}/config.json")
     plan = build(spec, args.text("--id", "explained"), options, args.g, probe_host(Kernel()))
-    write(1, "\n".join(lines(plan)) + "\n")
+    form = args.text("--format", "text")
+    if form == "shell":
+        from ociruntime.explain.shell import script
+
+        write(1, script(plan, spec))
+    elif form == "json":
+        from ociruntime.core.jsonio import dumps
+
+        write(1, dumps(as_json(plan, raw.decode())) + "\n")
+    else:
+        colour = posix.isatty(1) and not paths.getenv("NO_COLOR", "")
+        write(1, "\n".join(lines(plan, colour=colour)) + "\n")
     return 0
