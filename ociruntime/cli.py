@@ -273,9 +273,12 @@ def count(name: str, operands: list[str], bounds: tuple[int, int]) -> None:
 def container_id(text: str) -> str:
     """The container id, or UsageError: it becomes the name of a directory and of a cgroup."""
     plain = text.replace("_", "").replace("+", "").replace(".", "").replace("-", "")
-    if not text.isascii() or text in ("", ".", "..") or (plain and not plain.isalnum()):
+    # A leading dot would hide it from `list`, as with crun since 1.28
+    if not text.isascii() or text[:1] in ("", ".") or (plain and not plain.isalnum()):
         raise UsageError(
-            f'invalid container ID format: "{text}"', code="container-id", hint="use letters, digits and _ + . - only"
+            f'invalid container ID format: "{text}"',
+            code="container-id",
+            hint="use letters, digits and _ + . - only, and no dot first",
         )
     return text
 
