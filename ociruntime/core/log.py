@@ -58,7 +58,6 @@ class Log:
         self.debugging = g.debug
         self.aloud = g.debug or bool(g.trace)
         self._json = g.log_format == "json"
-        self._elsewhere = bool(g.log)
         if g.log.startswith(("journald:", "syslog:")):
             from ociruntime.core.log_service import Service
 
@@ -69,6 +68,7 @@ class Log:
             except OSError as error:
                 raise HostError(f"open {g.log}", code="log-file", errno=error.errno or 0) from None
             self._file = out_of_the_way(descriptor)
+        self._elsewhere = bool(g.log)
         if g.trace:
             from ociruntime.core.trace import Trace
 
