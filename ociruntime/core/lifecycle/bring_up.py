@@ -9,12 +9,13 @@ import posix as os
 import time
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HookError, HostError, UsageError
+from ociruntime.core.errors import HookError, UsageError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
+from ociruntime.core.lifecycle.report import connect_watcher, write_pid_file
 from ociruntime.core.log import tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.program import socket_activation
@@ -27,14 +28,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.launch.console import PidfdReceiver
     from ociruntime.core.launch.hooks import Program
     from ociruntime.core.options import CreateOptions, Globals
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.spec.types import Spec
 
 PARENT_HOOKS = ("prestart", "createRuntime")
-NO_TMPFILE = (95, 21)  # EOPNOTSUPP, EISDIR: a file system or a kernel that has none
 LATER_HOOKS = ("poststart", "poststop")
 LISTENER = ("listenerPath", "listenerMetadata")  # what `start` must know of linux.seccomp
 
@@ -185,47 +184,8 @@ def _connect_console(options: CreateOptions) -> Any:
     return connect(options.console_socket)
 
 
-def connect_watcher(path: str) -> PidfdReceiver | None:
-    """Whoever wants the pidfd, if anybody does."""
-    if not path:
-        return None
-    from ociruntime.core.launch.console import PidfdReceiver
-
-    return PidfdReceiver(path)
-
-
 def send_console(console: Any, master: int) -> None:
     """Exactly one descriptor, in one message (clients.md 1.7)."""
     from ociruntime.core.launch.console import send
 
     send(console, master)
-
-
-def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
-    """Decimal digits without a newline, complete from the first moment (clients.md 1.6). Raises HostError.
-
-    The file has no name before it is written, so a runtime that is killed leaves none (open(2), O_TMPFILE).
-    """
-    try:
-        try:
-            fd = kernel.open(paths.dirname(path) or ".", os.O_WRONLY | os.O_TMPFILE, 0o666)
-        except OSError as error:
-            if error.errno not in NO_TMPFILE:
-                raise
-            fd = kernel.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-            kernel.write(fd, b"%d" % pid)
-        else:
-            kernel.write(fd, b"%d" % pid)
-            _give_name(kernel, fd, path)
-        kernel.close(fd)
-    except OSError as error:
-        raise HostError(f"cannot write the pid file {path}", code="pid-file", errno=error.errno or 0) from None
-
-
-def _give_name(kernel: Kernel, fd: int, path: str) -> None:
-    """linkat(2) replaces nothing, so an older file goes first."""
-    try:
-        kernel.linkat(fd, path)
-    except FileExistsError:
-        kernel.unlinkat(None, path)
-        kernel.linkat(fd, path)

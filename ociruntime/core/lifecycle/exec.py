@@ -25,8 +25,8 @@ from ociruntime.core.launch.enter import Door, enter_main, join_namespaces
 from ociruntime.core.launch.parent import check_preserved, describe_tape, end
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
-from ociruntime.core.lifecycle.bring_up import connect_watcher, write_pid_file
 from ociruntime.core.lifecycle.probe import last_capability
+from ociruntime.core.lifecycle.report import connect_watcher, write_pid_file
 from ociruntime.core.log import tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
