@@ -82,6 +82,7 @@ def home(crun_accepts_host: None) -> Iterator[Home]:
         image.write_archive(archive)
         with Home.open(Path(folder), archive) as opened:
             yield opened
+        host.unmount_what_engines_keep(Path(folder))
         # Files of subordinate users can be removed only in their user namespace.
         if os.geteuid() != 0 and shutil.which("podman"):
             subprocess.run(["podman", "unshare", "rm", "-rf", folder], check=True)

@@ -53,8 +53,6 @@ class Dockerd:
             done = self.docker("load", "-i", self.home.archive)
             assert done.status == 0, done
             yield
-        for own in ("exec/netns/default", "data"):  # see host.ENGINES_OWN; a hurried dockerd leaves the second too
-            host.run(["umount", self.folder / own])
         host.remove_cgroups("docker")
 
     def line(self, *args: str | Path) -> list[str | Path]:

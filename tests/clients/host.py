@@ -206,10 +206,20 @@ def daemon(
 # --- what is left -----------------------------------------------------------
 
 
-def _mounts() -> set[str]:
+def _mount_points() -> set[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = {line.split()[4] for line in lines if OURS.search(line)}
-    return {f"mount {point}" for point in points if not point.endswith(ENGINES_OWN)}
+    return {line.split()[4] for line in lines if OURS.search(line)}
+
+
+def _mounts() -> set[str]:
+    return {f"mount {point}" for point in _mount_points() if not point.endswith(ENGINES_OWN)}
+
+
+def unmount_what_engines_keep(folder: Path) -> None:
+    """At the end: an engine that was in a hurry leaves its own mounts, and no folder with one can be removed."""
+    for point in sorted(_mount_points(), reverse=True):
+        if point.startswith(f"{folder}/") and point.endswith(ENGINES_OWN):
+            subprocess.run(["umount", point], check=True)
 
 
 def _cgroups() -> set[str]:
