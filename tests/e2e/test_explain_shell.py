@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +119,20 @@ def test_json_has_lines(box: Box) -> None:
 def test_no_colour_in_a_pipe(box: Box) -> None:
     box.write()
     assert "\x1b" not in explain(box).out
+
+
+@pytest.mark.parametrize("sample", ["busybox", "limits", "hostbox"])
+def test_a_sample_says_the_same(scripted: Box, sample: str) -> None:
+    box = scripted
+    bundle = box.place / "sample"
+    subprocess.run([sys.executable, "-m", "bundles", sample, "--out", bundle], check=True, capture_output=True)
+    document = json.loads((bundle / "config.json").read_text())
+    document["linux"]["cgroupsPath"] = f"/{box.name}"
+    document["process"]["terminal"] = False
+    box.bundle, box.spec = bundle, document
+    box.write()
+    expected = box.call("run", "--bundle", str(bundle), box.name)
+    numbers = re.compile(r" *\d+")  # those of processes, and their column
+    said = run_script(box).splitlines()
+    assert [numbers.sub("N", line) for line in said] == [numbers.sub("N", line) for line in expected.lines]
+    assert said
