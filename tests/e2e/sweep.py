@@ -543,6 +543,10 @@ def report(place: Place, deed: Deed, mode: str, stride: int, show: Callable[[str
     """One line of the table, and below it each trial that went wrong."""
     begin, total, bad = time.monotonic(), 0, []
     try:
+        place.prepare(deed)  # once for nothing: so that no module is left to compile
+        place.call(*deed.words)
+        place.delete()
+        place.clean()
         for trial in sweep(place, deed, mode, stride):
             total += 1
             if trial.wrong:

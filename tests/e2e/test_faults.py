@@ -22,7 +22,7 @@ SAMPLED = (
 )  # fmt: skip
 SAMPLE = 3  # trials of each mode for each deed
 BY_NAME = {deed.name: deed for deed in DEEDS}
-WAIT4, LINKAT, UNLINK_SOCKET = "61", "265", "263 start.sock"
+FLOCK, WAIT4, LINKAT, UNLINK_SOCKET = "73", "61", "265", "263 start.sock"
 
 strace = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace: apt-get install strace")
 x86_64 = pytest.mark.skipif(not inject.can_fail, reason="how a call is made to fail is known for x86_64 only")
@@ -69,6 +69,12 @@ def test_a_child_that_fails_at_once_is_not_taken_for_its_parent(place: Place, na
     for nth in range(1, 9):
         trial = hurt(place, BY_NAME[name], "error", inject.Fault(1, nth, ERRORS[0]))
         assert not trial.wrong, trial
+
+
+@x86_64
+def test_create_that_cannot_lock_what_it_reserved(place: Place) -> None:
+    trial = hurt(place, BY_NAME["create"], "error", inject.Fault(0, 1, ERRORS[0], FLOCK))
+    assert FLOCK in trial.where and not trial.wrong, trial
 
 
 @x86_64

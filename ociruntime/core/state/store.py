@@ -167,9 +167,20 @@ def reserve(kernel: Kernel, container_id: str, g: Globals) -> Container:
         ) from None
     except OSError as error:
         raise HostError(f"cannot make the state directory {g.root}/{container_id}", errno=error.errno or 0) from None
-    container = open_container(kernel, container_id, g)
-    container.lock()
+    try:
+        container = open_container(kernel, container_id, g)
+        container.lock()
+    except BaseException:
+        _remove_empty(kernel, f"{g.root}/{container_id}")
+        raise
     return container
+
+
+def _remove_empty(kernel: Kernel, path: str) -> None:
+    try:
+        kernel.unlinkat(None, path, directory=True)
+    except OSError:
+        pass  # `delete` was faster
 
 
 def _make_root(kernel: Kernel, g: Globals) -> None:
