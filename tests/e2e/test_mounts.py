@@ -258,3 +258,15 @@ def test_an_unknown_option_of_a_file_system_is_explained(box: Box) -> None:
     box.mount("/mnt", "tmpfs", "tmpfs", "nonsense=1")
     outcome = box.run("true")
     assert outcome.status == 1 and "nonsense" in outcome.err and "/mounts/4" in outcome.err
+
+
+@pytest.mark.parametrize("word", ["shared", "slave", "private", "rslave", "rprivate", "unbindable"])
+def test_rootfs_propagation_of_a_bundle_on_a_shared_mount(box: Box, word: str) -> None:
+    """As on any host with systemd; pivot_root(2) wants a parent that is not shared."""
+    subprocess.run(["mount", "--bind", box.bundle, box.bundle], check=True)
+    subprocess.run(["mount", "--make-shared", box.bundle], check=True)
+    try:
+        box.linux["rootfsPropagation"] = word
+        assert box.run("echo inside") == (0, "inside\n", "")
+    finally:
+        subprocess.run(["umount", "-l", box.bundle], check=True)

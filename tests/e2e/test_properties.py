@@ -127,10 +127,10 @@ def test_global_options_of_shims_are_accepted(box: Box, words: list[str]) -> Non
     assert box.call(*words, "list").status == 0
 
 
-def test_a_mount_label_needs_selinux(box: Box) -> None:
+def test_a_mount_label_without_selinux(box: Box) -> None:
+    """There is nothing that could be labelled then; crun starts such a container, and a warning tells."""
     if os.path.isdir("/sys/fs/selinux"):
         pytest.skip("this host has SELinux")
     box.linux["mountLabel"] = "system_u:object_r:container_file_t:s0:c1,c2"
     outcome = box.run("true")
-    assert outcome.status == 1 and "SELinux is not enabled" in outcome.err
-    assert box.records()[-1]["origin"] == "/linux/mountLabel"
+    assert outcome.status == 0 and "mountLabel is ignored" in outcome.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
-from ociruntime.core.plan.draft import HOST, MOUNTS, OPEN
+from ociruntime.core.plan.draft import MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
 from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.rootfs import PROC_ALLOWED
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.spec.types import Mount
 
+SELINUX = "/sys/fs/selinux/enforce"
 UNLABELLED = ("proc", "sysfs", "mqueue")
 CONTEXTS = ("context", "fscontext", "defcontext", "rootcontext")
 # These decide what may be masked and what a label is written to: never through a link of the image
@@ -34,11 +35,8 @@ ORDINARY = ("proc", "sysfs")
 def contribute(draft: Draft) -> None:
     """One step per entry, two for a bind: the source is opened by the parent, attached by the child."""
     mounts = draft.spec.get("mounts") or []
-    label = (draft.spec.get("linux") or {}).get("mountLabel")
-    if label:
-        from ociruntime.core.steps.labels import CheckSelinux
-
-        draft.add(HOST, CheckSelinux(origin="/linux/mountLabel", label=label))
+    if (draft.spec.get("linux") or {}).get("mountLabel") and not paths.exists(SELINUX):
+        draft.warnings.append("linux.mountLabel is ignored: SELinux is not enabled on this host")
     for index, mount in enumerate(mounts):
         origin = f"/mounts/{index}"
         options = MountOptions(list(mount.get("options") or []))
@@ -122,7 +120,7 @@ def _label(draft: Draft, fstype: str) -> tuple[str, ...]:
     podman chooses the kind of the option by an annotation (context_mount of mount(8)).
     """
     label = (draft.spec.get("linux") or {}).get("mountLabel")
-    if not label or fstype in UNLABELLED:
+    if not label or fstype in UNLABELLED or not paths.exists(SELINUX):
         return ()
     kind = (draft.spec.get("annotations") or {}).get("run.oci.mount_context_type") or "context"
     if kind not in CONTEXTS:

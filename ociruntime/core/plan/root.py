@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_SHARED
+from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_REC, MS_SHARED
 from ociruntime.core.plan.draft import MOUNTS, ROOT
 from ociruntime.core.plan.mountoptions import PROPAGATION
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath
@@ -57,7 +57,8 @@ def contribute_begin(draft: Draft) -> None:
     first = word if word and "unbindable" not in word else "rslave"
     change = PROPAGATION[first]
     draft.add(MOUNTS, SetPropagation(origin=origin, change=change, word=first))
-    if change & MS_SHARED:
+    if change & MS_SHARED or not change & MS_REC:
+        # Without the recursive word only "/" itself has changed; a bundle on another mount is still below a shared one
         draft.add(MOUNTS, PrivateParent(origin=origin, path=draft.rootfs))
     draft.add(MOUNTS, MountRootfs(origin="/root/path", path=draft.rootfs))
 

@@ -173,7 +173,8 @@ LABEL = "system_u:object_r:container_file_t:s0:c1,c2"
 
 
 @pytest.mark.parametrize("kind", ["context", "rootcontext", "fscontext"])
-def test_mount_label(tmp_path: Path, kind: str) -> None:
+def test_mount_label(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ociruntime.core.plan.mounts.SELINUX", str(tmp_path))
     given = spec(
         mounts=[{"destination": f"/{name}", "type": name, "source": "x"} for name in ("tmpfs", "proc", "sysfs")]
     )
@@ -184,7 +185,8 @@ def test_mount_label(tmp_path: Path, kind: str) -> None:
     assert {step.fstype: step.data for step in made} == {"tmpfs": (f"{kind}={LABEL}",), "proc": (), "sysfs": ()}
 
 
-def test_a_mount_label_of_an_unknown_kind(tmp_path: Path) -> None:
+def test_a_mount_label_of_an_unknown_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ociruntime.core.plan.mounts.SELINUX", str(tmp_path))
     given = spec(mounts=[{"destination": "/tmp", "type": "tmpfs", "source": "x"}])
     given.setdefault("linux", {})["mountLabel"] = LABEL
     given["annotations"] = {"run.oci.mount_context_type": "nonsense"}
