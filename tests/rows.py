@@ -226,8 +226,7 @@ LINUX = {
     + of("unit/cgroup/plan", "who_owns_the_cgroup"),
     "5.5 rootfsPropagation": of(MOUNTS, "rootfs_propagation"),
     "5.5 maskedPaths, readonlyPaths": of(MOUNTS, "masked_paths", "readonly_paths"),
-    "5.5 mountLabel": of("unit/plan/mounts", "mount_label")
-    + of(PROPERTIES, "a_mount_label_without_selinux"),
+    "5.5 mountLabel": of("unit/plan/mounts", "mount_label") + of(PROPERTIES, "a_mount_label_without_selinux"),
     "5.5 personality": of(PROCESS, "personality") + of(PLAN, "personalities_that_cannot_be"),
     "5.5 sysctl": of(NAMESPACES, "sysctl", "a_sysctl_of_the_host_is_refused"),
     "5.6 devices": of(CGROUP, "device_rules") + of("unit/cgroup/devices", "the_program_answers_as_the_rules_say"),

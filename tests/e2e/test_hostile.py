@@ -1,4 +1,4 @@
-"""Images and volumes that belong to an attacker (CVEs of runc, crun and youki, clients.md 4): the host must not notice.
+"""Images and volumes that belong to an attacker (docs/security.md): the host must not notice.
 
 The oracle is always the host: a victim directory whose content, times and mounts may not change, and the
 hash of what the runtime consists of.

@@ -1,4 +1,4 @@
-"""The session keyring of a container (clients.md 1.8; keyrings(7))."""
+"""The session keyring of a container (docs/compatibility.md; keyrings(7))."""
 
 from __future__ import annotations
 

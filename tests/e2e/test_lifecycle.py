@@ -1,4 +1,4 @@
-"""create, start, state, kill, delete, run, list (runtime.md; clients.md 1.4 to 1.10)."""
+"""create, start, state, kill, delete, run, list (runtime.md; docs/compatibility.md)."""
 
 from __future__ import annotations
 

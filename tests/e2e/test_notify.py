@@ -1,4 +1,4 @@
-"""NOTIFY_SOCKET (sd_notify(3), clients.md 1.8): the container is ready when it says so."""
+"""NOTIFY_SOCKET (sd_notify(3), docs/compatibility.md): the container is ready when it says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each option of create, run and exec does to a container (clients.md 1.2, 1.6 to 1.8)."""
+"""What each option of create, run and exec does to a container (docs/compatibility.md)."""
 
 from __future__ import annotations
 

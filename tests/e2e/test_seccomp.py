@@ -1,4 +1,4 @@
-"""linux.seccomp in a running container (config-linux.md, Seccomp; clients.md 5.7)."""
+"""linux.seccomp in a running container (config-linux.md, Seccomp; docs/compatibility.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""process.terminal: the console socket, the foreground, /dev/console, sizes (clients.md 1.7)."""
+"""process.terminal: the console socket, the foreground, /dev/console, sizes (docs/compatibility.md)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def connect(path: str, kind: str = "console") -> _socket.socket:
 
 
 def send(receiver: _socket.socket, descriptor: int, payload: bytes = b"/dev/ptmx") -> None:
-    """One message with one descriptor; the payload is a name for it (clients.md 1.7). Closes both."""
+    """One message with one descriptor; the payload is a name for it (docs/compatibility.md). Closes both."""
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, "little"))
     receiver.sendmsg([payload], [rights])
     receiver.close()

@@ -115,7 +115,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
 
 
 def check_terminal(spec: Spec, options: CreateOptions) -> None:
-    """A terminal needs somebody to hold its other side (runc's words; clients.md 1.7)."""
+    """A terminal needs somebody to hold its other side (runc's words; docs/compatibility.md)."""
     terminal = bool(spec.get("process", {}).get("terminal"))
     if terminal and options.detach and not options.console_socket:
         raise UsageError(
@@ -185,7 +185,7 @@ def _connect_console(options: CreateOptions) -> Any:
 
 
 def send_console(console: Any, master: int) -> None:
-    """Exactly one descriptor, in one message (clients.md 1.7)."""
+    """Exactly one descriptor, in one message (docs/compatibility.md)."""
     from ociruntime.core.launch.console import send
 
     send(console, master)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def delete(container_id: str, g: Globals, force: bool = False) -> None:
     """Delete a stopped container; a created one is killed first, as engines expect of runc; with force any.
 
-    Raises StateError; with force a missing container is no error (clients.md 1.2).
+    Raises StateError; with force a missing container is no error (docs/compatibility.md).
     """
     kernel = Kernel()
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stats(container_id: str, g: Globals) -> dict[str, Any]:
-    """The `data` of a stats event (clients.md 1.10). Raises StateError where the container does not run."""
+    """The `data` of a stats event (docs/compatibility.md). Raises StateError where the container does not run."""
     kernel = Kernel()
     container = open_container(kernel, container_id, g)
     document = container.load()

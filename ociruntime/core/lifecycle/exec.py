@@ -81,7 +81,7 @@ def _require_alive(word: str, options: ExecOptions) -> None:
 
 
 def _check_terminal(options: ExecOptions) -> None:
-    """As create does (runc's words; clients.md 1.7)."""
+    """As create does (runc's words; docs/compatibility.md)."""
     terminal = bool(options.process.get("terminal"))
     if terminal and options.detach and not options.console_socket:
         raise UsageError(

@@ -25,7 +25,7 @@ def connect_watcher(path: str) -> PidfdReceiver | None:
 
 
 def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
-    """Decimal digits without a newline, complete from the first moment (clients.md 1.6). Raises HostError.
+    """Decimal digits without a newline, complete from the first moment (docs/compatibility.md). Raises HostError.
 
     The file has no name before it is written, so a runtime that is killed leaves none (open(2), O_TMPFILE).
     """

@@ -1,4 +1,4 @@
-"""NOTIFY_SOCKET: a container that tells the service manager when it is ready (sd_notify(3), clients.md 1.8).
+"""NOTIFY_SOCKET: a container that tells the service manager when it is ready (sd_notify(3), docs/compatibility.md).
 
 The manager's own socket is not shown to the container: it gets one of ours, in a directory of the state
 that is bound read-only to /run/notify, and `start` passes on what matters.

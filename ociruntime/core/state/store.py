@@ -146,7 +146,7 @@ def _empty(kernel: Kernel, directory: int, keep: str = "") -> None:
 
 
 def does_not_exist(container_id: str) -> StateError:
-    """The words that containerd and others match (clients.md 1.9): "does not exist"."""
+    """The words that containerd and others match (docs/compatibility.md): "does not exist"."""
     return StateError(
         "container does not exist",
         code="container-missing",
