@@ -1,6 +1,6 @@
-"""The suite makes its process a subreaper; the tests after these must not inherit that.
+"""Some tests make this process a subreaper (the conformance suite, the sweep of faults); the next must not be one.
 
-As one, this process would collect the processes that a container leaves to init, as zombies in their cgroups.
+As one, it would collect the processes that a container leaves to init, as zombies that keep their cgroups.
 """
 
 from __future__ import annotations
