@@ -305,6 +305,9 @@ class Place:
                         os.kill(int(pid), signal.SIGKILL)
                     self.strays()
                     path.rmdir()
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            if str(box.root) in line:
+                subprocess.run(["umount", "--lazy", line.split()[4]], check=False)
         shutil.rmtree(box.root, ignore_errors=True)
         for entry in self.pid_file.parent.iterdir():
             entry.unlink()
@@ -463,7 +466,8 @@ def errors(place: Place, calls: list[list[str]]) -> list[inject.Fault]:
     for process, made in enumerate(calls):
         first = 0
         if process == 0:
-            first = next(number for number, call in enumerate(made) if call.endswith(f" {place.box.log}")) + 1
+            # Two more calls move the log to a high number
+            first = next(number for number, call in enumerate(made) if call.endswith(f" {place.box.log}")) + 3
         for number in range(first, len(made)):
             word = made[number].split()[0]
             if word not in UNHURT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.errors import Failure, StateError
+from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.kernel.flags import PR_SET_CHILD_SUBREAPER
 from ociruntime.core.lifecycle.begin import hear_beginning
@@ -41,17 +41,21 @@ def run(container_id: str, options: CreateOptions, g: Globals) -> int:
 
 
 def _take_away(kernel: Kernel, launch: Launch) -> None:
-    """As delete would, unless that came first; and a second time where it fails, for nobody else will come."""
+    """As delete would; and a second time where it fails, whatever it is, for nobody else will come."""
+    try:
+        _delete(kernel, launch)
+    except Exception:  # noqa: BLE001 -- the second one is raised
+        _delete(kernel, launch)
+
+
+def _delete(kernel: Kernel, launch: Launch) -> None:
     try:
         launch.container.lock()
     except StateError as error:
         if error.code == "container-missing":
-            return
+            return  # `delete` was faster
         raise
-    try:
-        destroy(kernel, launch.container, launch.document)
-    except (OSError, Failure):
-        destroy(kernel, launch.container, launch.document)
+    destroy(kernel, launch.container, launch.document)
 
 
 def _begin(kernel: Kernel, created: Created) -> None:
