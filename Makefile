@@ -39,8 +39,9 @@ $(VENV)/installed: pyproject.toml
 $(BUILD)/built: $(VENV)/installed $(NATIVE)
 	@test -d $(BUILD)/meson-info || meson setup $(BUILD) -Dwerror=true >/dev/null
 	@ninja -C $(BUILD) --quiet
-	@rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player
+	@rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player ociruntime/interpreter
 	@cp $(BUILD)/_door*.so ociruntime/core/kernel/
+	@test ! -e $(BUILD)/interpreter || cp $(BUILD)/interpreter ociruntime/
 	@cp $(BUILD)/player ociruntime/core/launch/
 	@install $(BUILD)/ociruntime $(BIN)/ociruntime
 	@site=$$(echo $(VENV)/lib/python3*/site-packages) && rm -rf $$site/ociruntime && ln -s $(CURDIR)/ociruntime $$site/
@@ -78,4 +79,4 @@ test-clients: all
 
 clean:
 	rm -rf build $(VENV)
-	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player
+	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player ociruntime/interpreter

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix as os
 import sys
 
-from ociruntime import cli, preload
+from ociruntime import cli
 from ociruntime.core.errors import Failure
 from ociruntime.core.log import LOG, write
 
@@ -29,10 +29,6 @@ def main(argv: list[str]) -> NoReturn:
         status = run(argv[1:])
         if LOG.trace:
             LOG.trace.end(" ".join(argv))
-        if preload.bare and status == 0:
-            from ociruntime.preload_write import keep
-
-            keep(argv)
     finally:  # a failure to report a failure, at worst, is silent: never a traceback
         os._exit(status)
 

@@ -55,23 +55,38 @@ def _no_json(value: object) -> object:
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 
-try:  # a private module of CPython; the public one does the same for five milliseconds more
-    from _json import encode_basestring_ascii as quote
-    from _json import make_encoder, make_scanner
+class _Codec:
+    """The scanner and the encoder, made when the first document is read or written: the one module in C that
+    every command needs and that is no part of the interpreter's image (native/image.c).
+    """
 
-    _scan: Callable[[str, int], tuple[object, int]] = make_scanner(_Rules)  # type: ignore[arg-type]
-    _encode: Callable[[object, int], Iterable[str]] = make_encoder(
-        None, _no_json, quote, None, ":", ",", False, False, False
-    )
-except (ImportError, TypeError):  # not there, or not as CPython 3.11 to 3.14 have it
+    scan: Callable[[str, int], tuple[object, int]]
+    encode: Callable[[object, int], Iterable[str]]
+
+    def __getattr__(self, name: str) -> object:
+        self.scan, self.encode = _of_c() or _of_python()
+        return self.__dict__[name]
+
+
+def _of_c() -> tuple[Any, Any] | None:
+    """By a private module of CPython; the public one does the same for five milliseconds more."""
+    try:
+        from _json import encode_basestring_ascii, make_encoder, make_scanner
+
+        encode = make_encoder(None, _no_json, encode_basestring_ascii, None, ":", ",", False, False, False)
+        return make_scanner(_Rules), encode  # type: ignore[arg-type]
+    except (ImportError, TypeError):  # not there, or not as CPython 3.11 to 3.14 have it
+        return None
+
+
+def _of_python() -> tuple[Any, Any]:
     from json import JSONDecoder, JSONEncoder
-    from json.encoder import encode_basestring_ascii as quote
 
-    _decoder = JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
-    _scan = _decoder.scan_once  # type: ignore[attr-defined]
+    decoder = JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+    return decoder.scan_once, lambda value, _: JSONEncoder(separators=(",", ":"), allow_nan=False).iterencode(value)
 
-    def _encode(value: object, _level: int) -> Iterable[str]:
-        return JSONEncoder(separators=(",", ":"), allow_nan=False).iterencode(value)
+
+_codec = _Codec()
 
 
 def loads(data: bytes, what: str) -> object:
@@ -83,7 +98,7 @@ def loads(data: bytes, what: str) -> object:
     try:
         text = data.decode()
         stripped = text.lstrip(" \t\r\n")
-        value, end = _scan(stripped, 0)
+        value, end = _codec.scan(stripped, 0)
         if stripped[end:].strip(" \t\r\n"):
             raise ValueError("trailing data")
         # Only an escape can bring half a surrogate pair, which no system call could take as a path.
@@ -118,7 +133,7 @@ def dumps(value: object, indent: int = 0) -> str:
     Raises TypeError or ValueError for what JSON cannot say (NaN too).
     """
     if not indent:
-        return "".join(_encode(value, 0))
+        return "".join(_codec.encode(value, 0))
     return _indented(value, " " * indent, "\n")
 
 
@@ -130,4 +145,4 @@ def _indented(value: object, step: str, line: str) -> str:
         return "{" + inner + ("," + inner).join(members) + line + "}"
     if isinstance(value, (list, tuple)) and value:
         return "[" + inner + ("," + inner).join([_indented(item, step, inner) for item in value]) + line + "]"
-    return "".join(_encode(value, 0))
+    return "".join(_codec.encode(value, 0))

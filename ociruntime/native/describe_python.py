@@ -1,12 +1,17 @@
-"""Print a C header about the interpreter that runs this, not the virtual environment that it may be in."""
+"""About the interpreter that runs this, not the virtual environment that it may be in: a C header on standard output.
+
+With --library: what a program is linked with to be that interpreter itself, a word a line; nothing where the
+library is not there as an archive (a shared one would be at another address in every process, see image.h).
+"""
 
 import json
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 
-def main() -> None:
+def describe() -> None:
     base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     # Executed through a mount of itself alone, a program that looks for its libraries from where it lies
     # (ld.so(8), $ORIGIN) finds none. What is no program of its own but a script says so likewise.
@@ -17,5 +22,14 @@ def main() -> None:
     print("#define BASE_PYTHON_MOVABLE", int(movable))
 
 
+def describe_library() -> None:
+    known = {name: str(sysconfig.get_config_var(name) or "") for name in ("LIBPL", "LIBRARY", "MODLIBS", "LIBS", "SYSLIBS")}
+    archive = Path(known["LIBPL"], known["LIBRARY"])
+    if archive.suffix == ".a" and archive.is_file():
+        # MODLIBS: of the modules in C that are in the archive
+        words = " ".join([known["MODLIBS"], known["LIBS"], known["SYSLIBS"]]).split()
+        print(archive, *dict.fromkeys(words), sep="\n")
+
+
 if __name__ == "__main__":
-    main()
+    describe_library() if "--library" in sys.argv else describe()

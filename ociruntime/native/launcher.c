@@ -2,9 +2,10 @@
  * The launcher: `ociruntime` on PATH.
  *
  * A script made by pip cannot carry interpreter flags and would load `site` and
- * `re`. This runs the interpreter that the package was built with: isolated (no
- * PYTHON* variables, no current directory), without site, in UTF-8 whatever the
- * locale, on the package installed beside this program.
+ * `re`. This runs our own interpreter (interpreter.c) on the package that is
+ * installed beside this program, or where that was not built the one of the
+ * system: isolated (no PYTHON* variables, no current directory), without site,
+ * in UTF-8 whatever the locale.
  *
  * It does so through a read-only mount of the interpreter that is nowhere in
  * the file system: a container that reaches /proc/PID/exe of the process about
@@ -31,12 +32,10 @@
 #define SUFFIX_MAX 128 /* room for what is appended to a path below */
 
 /*
- * sys.argv arrives as ["-c", site directory, our LC_CTYPE, our argv...]. In the
- * C locale the interpreter sets that variable (PEP 538, even with -I), and
- * hooks would inherit it: put it back. "-" stands for unset. No garbage
- * collection: a command is over before it would pay (1 ms of a `run`). The
- * site directory comes first for our first module alone, which spares a look
- * at those of the standard library, and may hide nothing of theirs.
+ * For the system's interpreter. sys.argv arrives as ["-c", site directory, our
+ * LC_CTYPE, our argv...]. In the C locale the interpreter sets that variable
+ * (PEP 538, even with -I), and hooks would inherit it: put it back. "-" stands
+ * for unset. No garbage collection: a command is over before it would pay.
  */
 static const char boot[] = "import gc, posix, sys\n"
                            "gc.disable()\n"
@@ -46,12 +45,12 @@ static const char boot[] = "import gc, posix, sys\n"
                            "    posix.environ[b'LC_CTYPE'] = lc_ctype.encode('utf-8', 'surrogateescape')\n"
                            "elif posix.environ.pop(b'LC_CTYPE', None):\n"
                            "    posix.unsetenv('LC_CTYPE')\n"
-                           "sys.path.insert(0, site)\n"
-                           "from ociruntime import preload\n"
-                           "sys.path.append(sys.path.pop(0))\n"
-                           "preload.preload(argv)\n"
+                           "sys.path.append(site)\n"
                            "from ociruntime.__main__ import main\n"
                            "main(argv)\n";
+
+static char prefix[PATH_MAX], site[PATH_MAX + SUFFIX_MAX];
+static char python[PATH_MAX + SUFFIX_MAX], interpreter[PATH_MAX + 2 * SUFFIX_MAX];
 
 static u64
 length_of(const char *text)
@@ -110,7 +109,7 @@ fill_standard_streams(void)
 
 /* The directory of the directory of this program, wherever a symbolic link or PATH found it. */
 static void
-find_prefix(char *prefix)
+find_prefix(void)
 {
     static const char self[] = "/proc/self/exe";
     u64 length = syscall6(__NR_readlinkat, AT_FDCWD, (u64)self, (u64)prefix, PATH_MAX - 1, 0, 0);
@@ -124,7 +123,7 @@ find_prefix(char *prefix)
 
 /* Where pip put the package beneath the prefix. */
 static void
-find_site(const char *prefix, char *site)
+find_site(void)
 {
     static const char *const candidates[] = {
         "/lib/python" PYTHON_VERSION "/site-packages",
@@ -174,33 +173,40 @@ execute_read_only(const char *program, const char *const *argv, const char *cons
 }
 
 static _Noreturn void
-entry(const u64 *stack)
+run(const char *program, const char *const *flags, u64 count, const u64 *stack)
 {
-    static char prefix[PATH_MAX], site[PATH_MAX + SUFFIX_MAX], python[PATH_MAX + SUFFIX_MAX];
     const u64 argc = stack[0];
     const char *const *const argv = (const char *const *)(stack + 1);
     const char *const *const envp = argv + argc + 1;
-    const char *const lc_ctype = environment(envp, "LC_CTYPE");
-    const char *const flags[] = {python, "-I", "-S", "-X", "utf8", "-c", boot, site, lc_ctype != 0 ? lc_ctype : "-"};
-    const u64 count = sizeof flags / sizeof *flags;
-    const char **args;
+    const u64 size = (count + argc + 1) * sizeof *flags;
+    const char **args = (const char **)syscall6(__NR_mmap, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1UL, 0);
 
-    fill_standard_streams();
-    find_prefix(prefix);
-    find_site(prefix, site);
-    append(python, BASE_PYTHON);
-    if (failed(access(python, X_OK)))
-        append(append(python, prefix), "/bin/python" PYTHON_VERSION);
-
-    args = (const char **)syscall6(__NR_mmap, 0, (count + argc + 1) * sizeof *args, PROT_READ_WRITE,
-                                   MAP_PRIVATE_ANONYMOUS, -1UL, 0);
     if (failed((u64)args))
-        die("no memory for", python, (u64)args);
+        die("no memory for", program, (u64)args);
     for (u64 i = 0; i < count; i++)
         args[i] = flags[i];
     for (u64 i = 0; i <= argc; i++)
         args[count + i] = argv[i];
-    if (BASE_PYTHON_MOVABLE)
-        execute_read_only(python, args, envp);
-    die("cannot run", python, syscall6(__NR_execve, (u64)python, (u64)args, (u64)envp, 0, 0, 0));
+    if (program != python || BASE_PYTHON_MOVABLE)
+        execute_read_only(program, args, envp);
+    die("cannot run", program, syscall6(__NR_execve, (u64)program, (u64)args, (u64)envp, 0, 0, 0));
+}
+
+static _Noreturn void
+entry(const u64 *stack)
+{
+    const char *const lc_ctype = environment((const char *const *)(stack + stack[0] + 2), "LC_CTYPE");
+    const char *const ours[] = {interpreter, site, python};
+    const char *const systems[] = {python, "-I", "-S", "-X", "utf8", "-c", boot, site, lc_ctype != 0 ? lc_ctype : "-"};
+
+    fill_standard_streams();
+    find_prefix();
+    find_site();
+    append(python, BASE_PYTHON);
+    if (failed(access(python, X_OK)))
+        append(append(python, prefix), "/bin/python" PYTHON_VERSION);
+    append(append(interpreter, site), "/ociruntime/interpreter");
+    if (!failed(access(interpreter, X_OK)))
+        run(interpreter, ours, sizeof ours / sizeof *ours, stack);
+    run(python, systems, sizeof systems / sizeof *systems, stack);
 }

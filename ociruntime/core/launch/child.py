@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import posix as os
 
-import _prctl  # noqa: F401 -- for Kernel.prctl, while it can be found
-
 from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import CLONE_NEWNS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
@@ -74,7 +72,7 @@ class Hooks:
 
 
 def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
-    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)  # first of all: it loads a module, which can be found now
     let_go(kernel, scene, ends, scene.first_fd)
     wait_for_go(ends)
     kernel.prctl(PR_SET_DUMPABLE, 0)

@@ -1,0 +1,47 @@
+/*
+ * A started interpreter as a file.
+ *
+ * Starting Python and importing our modules takes several times as long as
+ * what a command then does. So it is done once: the memory in which it ends
+ * is written to a file (image_save), and every later start maps that file in
+ * place (image_load) and goes on from there, as a forked child would.
+ *
+ * What is in the file is the interpreter's own data segment and one region
+ * for everything that it allocates (allocator.c), both at addresses that are
+ * the same in every process. The C library, its data, the stack and the
+ * environment are not: they begin anew. So nothing in the file may point to
+ * them, which image_save checks.
+ */
+#ifndef OCIRUNTIME_IMAGE_H
+#define OCIRUNTIME_IMAGE_H
+
+#include <stddef.h>
+
+/* Far from where the kernel puts programs, heaps, libraries and stacks, on machines with 39-bit addresses too. */
+#define PAGE 4096UL /* the least: a larger one is a reason to have no image */
+#define ARENA ((char *)0x1000000000UL)
+
+/* From now on memory is allocated in the arena: whatever was allocated before is none of the image's. */
+int arena_open(void);
+/* Give back what is mapped and not in use, clear what is free, and return the end, at a page's. */
+char *arena_close(void);
+
+/*
+ * Files that an image depends on: for each "SIZE NANOSECONDS PATH" and a NUL.
+ * It is true as long as all have that size and time, and it is this very
+ * program that wrote it.
+ */
+struct stamps {
+    const char *text;
+    size_t size;
+};
+
+enum found { IMAGE_LOADED, IMAGE_NONE, IMAGE_IMPOSSIBLE };
+
+/* Maps the image into this process. IMAGE_NONE: no true one; IMAGE_IMPOSSIBLE: one that says there can be none. */
+enum found image_load(const char *path);
+
+/* Writes the image, whole or not at all; one that says "impossible" where the memory cannot be kept. 0 or -1. */
+int image_save(const char *path, struct stamps stamps);
+
+#endif
