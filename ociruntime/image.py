@@ -28,7 +28,7 @@ class _ModulesInC:
 
     def __init__(self) -> None:
         self.closed = True
-        self.known: "dict[str, ModuleSpec]" = {}
+        self.known: dict[str, ModuleSpec] = {}
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None

@@ -83,7 +83,8 @@ def _of_python() -> tuple[Any, Any]:
     from json import JSONDecoder, JSONEncoder
 
     decoder = JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
-    return decoder.scan_once, lambda value, _: JSONEncoder(separators=(",", ":"), allow_nan=False).iterencode(value)
+    scan: Any = decoder.scan_once  # type: ignore[attr-defined]
+    return scan, lambda value, _: JSONEncoder(separators=(",", ":"), allow_nan=False).iterencode(value)
 
 
 _codec = _Codec()

@@ -25,15 +25,17 @@ def describe() -> None:
 
 
 def describe_library() -> None:
-    known = {name: str(sysconfig.get_config_var(name) or "") for name in ("LIBPL", "LIBRARY", "MODLIBS", "LIBS", "SYSLIBS")}
-    archive = Path(known["LIBPL"], known["LIBRARY"])
+    libpl, library, *lists, libdir = (
+        str(sysconfig.get_config_var(name) or "")
+        for name in ("LIBPL", "LIBRARY", "MODLIBS", "LIBS", "SYSLIBS", "LIBDIR")
+    )
+    archive = Path(libpl, library)
     if archive.suffix == ".a" and archive.is_file():
         # MODLIBS: of the modules in C that are in the archive. What is none of the C library's is linked in where it
         # can be: each further library to load costs 0.1 ms.
-        words = {word: word for word in " ".join([known["MODLIBS"], known["LIBS"], known["SYSLIBS"]]).split()}
-        libraries = Path(str(sysconfig.get_config_var("LIBDIR")))
+        words = {word: word for word in " ".join(lists).split()}
         for word in words:
-            own = Path(libraries, f"lib{word.removeprefix('-l')}.a")
+            own = Path(libdir, f"lib{word.removeprefix('-l')}.a")
             words[word] = str(own) if word not in OF_THE_C_LIBRARY and own.is_file() else word
         print(archive, *words.values(), sep="\n")
 

@@ -257,7 +257,8 @@ is_true(int fd, struct header *header)
 
     return pread(fd, header, sizeof *header, 0) == sizeof *header && describe(&expected) == 0 &&
            memcmp(header, &expected, offsetof(struct header, stamps_size)) == 0 && fstat(fd, &file) == 0 &&
-           header->file_size == (u64)file.st_size && header->stamps_size <= STAMPS_MAX &&
+           header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
+           header->file_size == place_of_arena(header) + header->arena_size &&
            pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
            are_true(stamps, header->stamps_size);
 }

@@ -15,7 +15,6 @@ HOT = (
     "ociruntime/commands/",
     "ociruntime/cli.py",
     "ociruntime/__main__.py",
-    "ociruntime/preload.py",
     "ociruntime/__init__.py",
 )
 

@@ -161,3 +161,22 @@ def test_one_command_does_not_load_another(command: str, loaded: dict[str, Loade
     commands = {name.rpartition(".")[2] for name in loaded[command].own if name.startswith("ociruntime.commands.")}
     shared = {"selection", "descriptors"}
     assert commands - shared <= ({"run", "create"} if command == "run" else {command})
+
+
+def test_the_image_holds_nothing_else() -> None:
+    """What native/image.c keeps in a file is the hot tier, and no more of the standard library than a command has."""
+    code = f"""\
+import sys
+sys.path += [{str(CHECKOUT)!r}, {sysconfig.get_path("platlib")!r}]
+before = set(sys.modules)
+from ociruntime.core.kernel import _door  # built into our interpreter, a file in this one
+from ociruntime.image import prepare
+prepare()
+print(*sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    names = set(done.stdout.split())
+    own = {name for name in names if name.startswith("ociruntime")}
+    assert len(own) > 150
+    assert not [name for name in own if name.startswith(("ociruntime.model", "ociruntime.explain", "ociruntime.docsgen"))]
+    assert {name for name in names - own if not name.startswith("_")} <= SMALL | {"gc"}

@@ -11,7 +11,7 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 CHEAP = {"__future__", "_stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
 CHEAP |= {"_json", "_signal", "_socket", "_prctl", "_blake2"}
 # Within every interpreter before it runs anything.
-CHEAP |= {"_imp", "posix", "marshal", "_frozen_importlib", "_frozen_importlib_external"}
+CHEAP |= {"posix"}
 
 # Never loaded at run time: what type checkers read.
 FOR_CHECKERS = "ociruntime/core/spec/types.py"
@@ -22,7 +22,6 @@ EXPLANATIONS = "ociruntime.explain"
 ON_FAILURE = {
     ("ociruntime/__main__.py", "ociruntime.docsgen.help"),
     ("ociruntime/__main__.py", "ociruntime.version"),
-    ("ociruntime/__main__.py", "ociruntime.preload_write"),  # once after an installation
     ("ociruntime/__main__.py", "traceback"),
     ("ociruntime/commands/features.py", "ociruntime.seccomp.compile"),
     ("ociruntime/commands/features.py", "ociruntime.version"),
@@ -33,7 +32,7 @@ ON_FAILURE = {
 # The package as a library is loaded by name, and never by a command.
 ON_REQUEST = {("ociruntime/commands/selection.py", "re"), ("ociruntime/__init__.py", "importlib")}
 # Public stand-ins for a private module of CPython, where an interpreter lacks it.
-STAND_INS = {("ociruntime/core/jsonio.py", "json"), ("ociruntime/core/jsonio.py", "json.encoder")}
+STAND_INS = {("ociruntime/core/jsonio.py", "json")}
 
 
 def is_hot(target: str) -> bool:

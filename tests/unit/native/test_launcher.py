@@ -1,79 +1,48 @@
 """The launcher, with a stub in place of the package: how the interpreter that it runs is set up."""
 
 import fcntl
-import json
 import os
 import shutil
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.native.prefix import INTERPRETER, LIBRARY, Prefix
+
 SOURCES = Path(__file__).parents[3] / "ociruntime" / "native"
-LIBRARY = f"lib/python{sys.version_info.major}.{sys.version_info.minor}"
-STUB = """
-    import sys
-
-    def main(argv):
-        import _json, _socket, fcntl, gc, json, os, re, resource, select
-        report = {
-            "argv": argv,
-            "path": sys.path,
-            "environ": {name.decode(): value.decode() for name, value in os.environb.items()},
-            "fds": {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in range(100) if is_open(fd)},
-            "collects": gc.isenabled(),
-            "isolated": sys.flags.isolated, "no_site": sys.flags.no_site, "utf8": sys.flags.utf8_mode,
-            "filesystem": [sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()],
-            "json": json.__file__,
-            "exe": os.readlink("/proc/self/exe"),
-            "exe_read_only": bool(os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY),
-            "executable": sys.executable,
-        }
-        fd = os.open(argv[1], os.O_WRONLY | os.O_CREAT)
-        os.write(fd, json.dumps(report).encode())
-        os._exit(5)
-
-    def is_open(fd):
-        import os
-        try:
-            os.fstat(fd)
-        except OSError:
-            return False
-        return True
-"""
 
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The launcher in a prefix of its own, beside a stub of the package."""
-    prefix = tmp_path_factory.mktemp("prefix")
-    package = prefix / LIBRARY / "site-packages" / "ociruntime"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "__main__.py").write_text(textwrap.dedent(STUB))
-    (package / "preload.py").write_text("def preload(words): pass\n")
-    (prefix / "bin").mkdir()
-    return Path(shutil.copy(Path(sys.prefix) / "bin" / "ociruntime", prefix / "bin"))
+@pytest.fixture(scope="session", params=["system", "own", "image"])
+def prefix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prefix:
+    """With the system's interpreter, with ours, and with ours from its image: all are to be alike."""
+    if request.param != "system" and not INTERPRETER.exists():
+        pytest.skip("Python's library is no archive here, so there is no interpreter of our own")
+    return Prefix(tmp_path_factory.mktemp("prefix"), own=request.param != "system", image=request.param == "image")
 
 
 @pytest.fixture
-def run(launcher: Path, tmp_path: Path) -> Run:
-    def runner(
-        *arguments: bytes | str, launcher: Path = launcher, through: Sequence[str] = (), **options: Any
-    ) -> dict[str, Any]:
-        report = tmp_path / "report"
-        result = subprocess.run([*through, launcher, report, *arguments], check=False, **options)
-        assert result.returncode == 5
-        content: dict[str, Any] = json.loads(report.read_bytes())
-        return content
+def launcher(prefix: Prefix) -> Path:
+    return prefix.launcher
 
-    return runner
+
+@pytest.fixture
+def run(prefix: Prefix) -> Run:
+    return prefix.run
+
+
+def interpreter(prefix: Prefix) -> str:
+    own = prefix.package / INTERPRETER.name
+    return str(own) if own.exists() else os.path.realpath(sys.executable)
+
+
+def test_the_image_is_used_where_there_is_one(run: Run, prefix: Prefix) -> None:
+    assert run()["image"] is (prefix.package / "image.py").exists()
 
 
 def test_arguments_arrive_byte_for_byte(run: Run) -> None:
@@ -114,6 +83,12 @@ def test_any_locale_is_utf8_and_stays_as_it_is(run: Run, locale: dict[str, str])
     assert report["environ"] == locale
 
 
+def test_signals_are_ignored_as_python_does(run: Run) -> None:
+    [ignored] = run()["ignored"]
+    bits = int(ignored.split()[1], 16)
+    assert [number for number in range(1, 65) if bits >> (number - 1) & 1] == [13, 25]  # SIGPIPE SIGXFSZ
+
+
 def test_missing_standard_streams_become_dev_null(run: Run) -> None:
     def close_streams() -> None:
         for fd in (0, 1, 2):
@@ -148,25 +123,27 @@ def test_a_launcher_alone_says_what_is_missing(launcher: Path, tmp_path: Path) -
     assert str(tmp_path.parent) in result.stderr
 
 
-def test_without_privileges_it_runs_all_the_same(run: Run) -> None:
+def test_without_privileges_it_runs_all_the_same(run: Run, prefix: Prefix) -> None:
     """The read-only mount needs CAP_SYS_ADMIN; in a user namespace of others there is none."""
     if os.geteuid() != 0:
         pytest.skip("only root has privileges to give up")
     drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    assert run(through=drop)["exe"] == os.path.realpath(sys.executable)
+    assert run(through=drop)["exe"] == interpreter(prefix)
 
 
-def test_interpreter_cannot_be_written_through_its_process(run: Run) -> None:
+def test_interpreter_cannot_be_written_through_its_process(run: Run, prefix: Prefix) -> None:
     """Neither now (ETXTBSY) nor by a descriptor kept until it has ended (CVE-2019-5736)."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
     report = run()
-    assert report["exe"] != os.path.realpath(sys.executable)
+    assert report["exe"] != interpreter(prefix)
     assert report["exe_read_only"]
 
 
-def test_another_interpreter_of_the_prefix_is_found(run: Run, launcher: Path, tmp_path: Path) -> None:
+def test_another_interpreter_of_the_prefix_is_found(prefix: Prefix, run: Run, launcher: Path, tmp_path: Path) -> None:
     """When the one that built the package has gone."""
+    if (prefix.package / INTERPRETER.name).exists():
+        pytest.skip("ours is part of the package")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     gone = f'#define PYTHON_VERSION "{version}"\n#define BASE_PYTHON "/no/python"\n#define BASE_PYTHON_MOVABLE 1\n'
     (tmp_path / "python_config.h").write_text(gone)
@@ -174,10 +151,10 @@ def test_another_interpreter_of_the_prefix_is_found(run: Run, launcher: Path, tm
     compile_arguments = ["-ffreestanding", "-fno-pie", "-no-pie", "-fno-stack-protector", "-static", "-nostdlib"]
     subprocess.run(["cc", *compile_arguments, f"-I{tmp_path}", "-o", target, SOURCES / "launcher.c"], check=True)
     message = subprocess.run([target], check=False, capture_output=True, text=True)
-    interpreter = launcher.with_name(f"python{version}")
-    assert message.stderr == f"ociruntime: cannot run {interpreter}: no such file or directory\n"
-    interpreter.symlink_to(os.path.realpath(sys.executable))
+    other = launcher.with_name(f"python{version}")
+    assert message.stderr == f"ociruntime: cannot run {other}: no such file or directory\n"
+    other.symlink_to(os.path.realpath(sys.executable))
     try:
-        assert run(launcher=target)["executable"] == str(interpreter)
+        assert run(launcher=target)["executable"] == str(other)
     finally:
-        interpreter.unlink()
+        other.unlink()
