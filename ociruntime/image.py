@@ -72,5 +72,5 @@ def _names(directory: str) -> "Iterator[str]":
 
 
 def _stamp(file: str) -> bytes:
-    known = posix.stat(file)
-    return b"%d %d %s\0" % (known.st_size, known.st_mtime_ns, file.encode("utf-8", "surrogateescape"))
+    known, name = posix.stat(file), file.removeprefix(f"{HOME}/")
+    return b"%d %d %s\0" % (known.st_size, known.st_mtime_ns, name.encode("utf-8", "surrogateescape"))

@@ -230,7 +230,7 @@ image_save(const char *path, struct stamps stamps)
 }
 
 static int
-are_true(const char *stamp, u64 size)
+are_true(int home, const char *stamp, u64 size)
 {
     const char *const end = stamp + size;
     struct stat file;
@@ -242,14 +242,14 @@ are_true(const char *stamp, u64 size)
     for (; stamp < end; stamp = rest + strlen(rest) + 1) {
         length = strtoul(stamp, &rest, 10);
         time = strtoul(rest, &rest, 10);
-        if (*rest++ != ' ' || stat(rest, &file) < 0 || (u64)file.st_size != length || nanoseconds(&file) != time)
+        if (*rest++ != ' ' || fstatat(home, rest, &file, 0) < 0 || (u64)file.st_size != length || nanoseconds(&file) != time)
             return 0;
     }
     return 1;
 }
 
 static int
-is_true(int fd, struct header *header)
+is_true(int home, int fd, struct header *header)
 {
     char stamps[STAMPS_MAX];
     struct header expected;
@@ -260,7 +260,7 @@ is_true(int fd, struct header *header)
            header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
            header->file_size == place_of_arena(header) + header->arena_size &&
            pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
-           are_true(stamps, header->stamps_size);
+           are_true(home, stamps, header->stamps_size);
 }
 
 /* Whole pages are mapped; the ones that our data shares with others' are read. */
@@ -283,15 +283,13 @@ load_data(int fd, const struct header *header)
 }
 
 enum found
-image_load(const char *path)
+image_load(const char *path, const char *package)
 {
+    const int home = open(package, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = open(path, O_RDONLY | O_CLOEXEC);
     enum found found = IMAGE_NONE;
     struct header header;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0)
-        return IMAGE_NONE;
-    if (is_true(fd, &header))
+    if (home >= 0 && fd >= 0 && is_true(home, fd, &header))
         found = header.arena_size != 0 ? IMAGE_LOADED : IMAGE_IMPOSSIBLE;
     if (found == IMAGE_LOADED) {
         if (mmap(ARENA, header.arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd,
@@ -300,6 +298,7 @@ image_load(const char *path)
         else if (load_data(fd, &header) < 0)
             _exit(1); /* half of what we were is gone: the disk failed under us */
     }
+    close(home);
     close(fd);
     return found;
 }

@@ -27,9 +27,9 @@ int arena_open(void);
 char *arena_close(void);
 
 /*
- * Files that an image depends on: for each "SIZE NANOSECONDS PATH" and a NUL.
- * It is true as long as all have that size and time, and it is this very
- * program that wrote it.
+ * Files that an image depends on: for each "SIZE NANOSECONDS PATH" and a NUL,
+ * paths from the package's directory or absolute. It is true as long as all
+ * have that size and time, and it is this very program that wrote it.
  */
 struct stamps {
     const char *text;
@@ -39,7 +39,7 @@ struct stamps {
 enum found { IMAGE_LOADED, IMAGE_NONE, IMAGE_IMPOSSIBLE };
 
 /* Maps the image into this process. IMAGE_NONE: no true one; IMAGE_IMPOSSIBLE: one that says there can be none. */
-enum found image_load(const char *path);
+enum found image_load(const char *path, const char *package);
 
 /* Writes the image, whole or not at all; one that says "impossible" where the memory cannot be kept. 0 or -1. */
 int image_save(const char *path, struct stamps stamps);

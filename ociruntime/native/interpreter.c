@@ -24,7 +24,8 @@
 
 PyMODINIT_FUNC PyInit__door(void);
 
-#define CACHE "/ociruntime/__pycache__" /* below SITE, where the interpreter's own .pyc files are */
+#define PACKAGE "/ociruntime" /* below SITE */
+#define CACHE PACKAGE "/__pycache__" /* where the interpreter's own .pyc files are */
 
 /* The function that runs a command line; in the image it is there already. */
 static PyObject *run;
@@ -179,10 +180,13 @@ have_it_saved(char *site, char *python)
 static int
 load(const char *image, char *site, char *python)
 {
-    enum found found = image_load(image);
+    char package[PATH_MAX];
+    enum found found;
 
+    snprintf(package, sizeof package, "%s" PACKAGE, site);
+    found = image_load(image, package);
     if (found == IMAGE_NONE && have_it_saved(site, python))
-        found = image_load(image);
+        found = image_load(image, package);
     return found == IMAGE_LOADED;
 }
 
