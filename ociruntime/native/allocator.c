@@ -99,6 +99,7 @@ arena_close(void)
     for (size_t class = 0; class < CLASSES; class++)
         for (struct hole *hole = holes[class]; hole != NULL; hole = hole->next)
             memset(hole + 1, 0, ((struct block *)hole - 1)->room - sizeof *hole);
+    memset(holes, 0, sizeof holes); /* among what stays: what comes shall not be written there */
     return limit;
 }
 

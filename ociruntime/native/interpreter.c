@@ -137,6 +137,34 @@ resume(void)
     take_environment();
 }
 
+/*
+ * Take the holes that the imports have left in pages full of what stays. What
+ * a command allocates would fill them, and to write to a page of the image is
+ * to copy it. A block that follows the last one, and so on for long, is in a
+ * place that is empty: that run is given back.
+ */
+static void
+plug_holes(void)
+{
+    enum { STEP = 16, LARGEST = 512, LONG = 8192, MANY = 1 << 20 }; /* sizes of PyObject_Malloc's own, bytes, blocks */
+    static char *run_of_blocks[LONG / STEP + 1];
+
+    for (size_t size = STEP; size <= LARGEST; size += STEP) {
+        size_t length = 0;
+
+        for (size_t taken = 0; length * size < LONG && taken < MANY; taken++) {
+            char *const block = PyObject_Malloc(size);
+
+            if (length > 0 && block != run_of_blocks[length - 1] + size)
+                length = 0;
+            run_of_blocks[length++] = block;
+        }
+        while (length > 0)
+            PyObject_Free(run_of_blocks[--length]);
+    }
+    memset(run_of_blocks, 0, sizeof run_of_blocks);
+}
+
 /* In a process of its own: what this one would keep, it has to be without arguments and environment. */
 static int
 save(const char *image, const char *site, const char *python)
@@ -152,6 +180,7 @@ save(const char *image, const char *site, const char *python)
     files.text = PyBytes_AS_STRING(stamps);
     files.size = (size_t)PyBytes_GET_SIZE(stamps);
     run = get("ociruntime.__main__", "main");
+    plug_holes();
     return image_save(image, files) < 0;
 }
 
