@@ -23,13 +23,15 @@ ANCHORS = {
 NAMES = tuple(ANCHORS)
 INSIDE = {"startContainer"}
 BEFORE_START = ("prestart", "createRuntime", "createContainer")
+# runtime.md counts creating as step 2 of the lifecycle, created as what comes after it, and prestart hooks, which the
+# specification once ran in start, as step 3: both words can be meant for those
 STATUS = {
-    "prestart": "creating",
-    "createRuntime": "creating",
-    "createContainer": "creating",
-    "startContainer": "created",
-    "poststart": "running",
-    "poststop": "stopped",
+    "prestart": ("creating", "created"),
+    "createRuntime": ("creating",),
+    "createContainer": ("creating",),
+    "startContainer": ("created",),
+    "poststart": ("running",),
+    "poststop": ("stopped",),
 }
 
 
@@ -279,16 +281,17 @@ def state_on_stdin(t: Trial, name: str) -> None:
 
 for _name, _status in STATUS.items():
 
-    def _told(t: Trial, name: str = _name, status: str = _status) -> None:
+    def _told(t: Trial, name: str = _name, status: tuple[str, ...] = _status) -> None:
         _life(t, _config(t, **{name: [_hook(t, name)]}))
-        expect(json.loads(first(t.records(), name)["state"]).get("status"), status, f"status told to {name} hooks")
+        told = json.loads(first(t.records(), name)["state"]).get("status")
+        require(told in status, f"status told to {name} hooks: {told!r} instead of {' or '.join(status)}")
 
     _wrong = "poststop" if _name != "poststop" else "poststart"
     clause(
         f"hooks.{_name}.status",
         MUST,
         "runtime.md#state",
-        f"the state given to {_name} hooks says {_status}",
+        f"the state given to {_name} hooks says {' or '.join(_status)}",
         broken_by=move(f"/hooks/{_name}", f"/hooks/{_wrong}"),
     )(_told)
 

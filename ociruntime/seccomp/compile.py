@@ -3,7 +3,8 @@
 libseccomp knows the numbers of system calls on every architecture and makes the filter; this module knows
 what the specification and its engines mean by a profile:
 
-- names that libseccomp does not know are left out: a profile lists what any kernel may have
+- names that libseccomp does not know are left out: a profile lists what any kernel may have; an annotation of crun's
+  makes them an error
 - a rule with the default action is left out, libseccomp refuses it
 - two conditions on one argument become two rules, any of which may match: libseccomp cannot join them, and
   engines rely on runc's way here; conditions on different arguments must all match
@@ -21,10 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ociruntime.core.errors import ConfigError, HostError
+from ociruntime.core.plan.seccomp import FAIL_UNKNOWN, INSTRUCTION, MOST_INSTRUCTIONS
 from ociruntime.seccomp import enosys
-
-MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS (linux/bpf_common.h)
-INSTRUCTION = 8  # sizeof(struct sock_filter)
 
 # libseccomp's return values (seccomp.h); ERRNO and TRACE carry a number in their lower 16 bits
 ACTIONS = {
@@ -98,7 +97,10 @@ def compile_profile(profile: Mapping[str, Any], origin: str) -> tuple[bytes, str
         _as_a_tree(made)
         known = _add_architectures(library, made, profile)
         for index, rule in enumerate(profile.get("syscalls") or ()):
-            _add_rules(library, made, rule, default, f"{origin}/syscalls/{index}")
+            here = f"{origin}/syscalls/{index}"
+            if profile.get(FAIL_UNKNOWN):
+                _refuse_unknown(library, rule, here)
+            _add_rules(library, made, rule, default, here)
         body = _export(made)
     except OSError as error:
         raise HostError(
@@ -186,6 +188,15 @@ def _add_rules(library: Any, made: Any, rule: Mapping[str, Any], default: int, o
                 made.add_rule(action, number, *conditions)
             except FileExistsError:
                 continue  # the same rule twice
+
+
+def _refuse_unknown(library: Any, rule: Mapping[str, Any], origin: str) -> None:
+    for index, name in enumerate(rule["names"]):
+        if library.resolve_syscall(0, name) == UNKNOWN_CALL:
+            raise ConfigError(
+                f"libseccomp knows no system call {name!r}", code="seccomp-unknown", origin=f"{origin}/names/{index}",
+                hint=f"without the annotation {FAIL_UNKNOWN} it is left out",
+            )  # fmt: skip
 
 
 def _conditions(library: Any, args: Any, origin: str) -> Iterator[list[Any]]:

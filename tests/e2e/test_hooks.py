@@ -47,7 +47,7 @@ def test_order_state_and_namespaces(box: Box) -> None:
     box.delete("--force")
     assert (diary / "order").read_text().split() == KINDS
     states = {kind: json.loads((diary / kind).read_text()) for kind in KINDS}
-    expected = dict(zip(KINDS, ["creating"] * 3 + ["created", "running", "stopped"], strict=True))
+    expected = dict(zip(KINDS, ["created", "creating", "creating", "created", "running", "stopped"], strict=True))
     assert {kind: state["status"] for kind, state in states.items()} == expected
     for state in states.values():
         assert state["id"] == box.name and state["bundle"] == str(box.bundle)

@@ -2,7 +2,8 @@
 
 They run where the calling process is: the parent has the runtime's namespaces, the child the container's.
 Each gets the container's state on standard input and has its timeout; the first that fails stops the row. What
-a hook printed is part of its failure, since nobody else has it (containerd#11210, runc#2736).
+a hook printed is part of its failure, since nobody else has it (containerd#11210, runc#2736), unless annotations
+name files for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import select
 import time
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HookError
+from ociruntime.core.errors import HookError, HostError
 from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
 from ociruntime.core.record import Record
 
@@ -32,6 +33,27 @@ MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, th
 # and crun); the host's environment is nothing for the container's namespaces.
 INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
 
+# Annotations of crun's: files that the standard output and error of all hooks are appended to
+OUTPUTS = {"run.oci.hooks.stdout": 1, "run.oci.hooks.stderr": 2}
+NO_OUTPUTS: Mapping[int, int] = {}
+
+
+def open_outputs(kernel: Kernel, annotations: Mapping[str, str]) -> dict[int, int]:
+    """The files that annotations name, made where they are missing: descriptor of a hook to ours. Raises HostError."""
+    outputs = {}
+    for name, number in OUTPUTS.items():
+        path = annotations.get(name)
+        if not path:
+            continue
+        try:
+            outputs[number] = kernel.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY, 0o600)
+        except OSError as error:
+            raise HostError(
+                f"cannot open {path} for the output of hooks", code="hook-output", origin=f"/annotations/{name}",
+                errno=error.errno or 0,
+            ) from None  # fmt: skip
+    return outputs
+
 
 class Program(Record):
     """What hooks of the program's own kind, startContainer, share with it."""
@@ -41,22 +63,24 @@ class Program(Record):
 
 
 def run_hooks(
-    kernel: Kernel, hooks: Sequence[Hook], state: bytes, kind: str, origin: str, *, program: Program | None = None
-) -> None:
+    kernel: Kernel, hooks: Sequence[Hook], state: bytes, kind: str, origin: str, *, program: Program | None = None,
+    outputs: Mapping[int, int] = NO_OUTPUTS,
+) -> None:  # fmt: skip
     """Run hooks in order. Raises HookError for the first that fails; the rest is not run.
 
     `state` is the JSON document for their standard input; `kind` is the property that lists them and `origin` the
-    JSON pointer to that list; `program` is for startContainer.
+    JSON pointer to that list; `program` is for startContainer, `outputs` from open_outputs().
     """
     for index, hook in enumerate(hooks):
-        run_hook(kernel, hook, state, kind, f"{origin}/{index}", program=program)
+        run_hook(kernel, hook, state, kind, f"{origin}/{index}", program=program, outputs=outputs)
 
 
 def run_hook(
-    kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *, program: Program | None = None
-) -> None:
+    kernel: Kernel, hook: Hook, state: bytes, kind: str, origin: str, *, program: Program | None = None,
+    outputs: Mapping[int, int] = NO_OUTPUTS,
+) -> None:  # fmt: skip
     """Run one hook to its end. Raises HookError."""
-    run = _Running(kernel, hook, environment_of(hook, kind, program), program)
+    run = _Running(kernel, hook, environment_of(hook, kind, program), program, outputs)
     try:
         problem = run.watch(state, hook.get("timeout") or 0)
     finally:
@@ -81,7 +105,10 @@ def environment_of(hook: Hook, kind: str, program: Program | None) -> dict[bytes
 class _Running:
     """A hook between fork and wait."""
 
-    def __init__(self, kernel: Kernel, hook: Hook, env: dict[bytes, bytes], program: Program | None) -> None:
+    def __init__(
+        self, kernel: Kernel, hook: Hook, env: dict[bytes, bytes], program: Program | None,
+        outputs: Mapping[int, int],
+    ) -> None:
         self.kernel = kernel
         self.output = bytearray()
         self.status: int | None = None
@@ -93,7 +120,8 @@ class _Running:
         parent = kernel.getpid()
         self.pid = kernel.fork()
         if self.pid == 0:
-            _become_hook(kernel, hook, env, (theirs_in, theirs_out, theirs_failure), program, parent=parent)
+            out, err = (outputs.get(number, theirs_out) for number in (1, 2))
+            _become_hook(kernel, hook, env, (theirs_in, out, err, theirs_failure), program, parent=parent)
         for fd in (theirs_in, theirs_out, theirs_failure):
             kernel.close(fd)
         self.pidfd = kernel.pidfd_open(self.pid)
@@ -176,7 +204,7 @@ def _become_hook(
     kernel: Kernel,
     hook: Hook,
     env: dict[bytes, bytes],
-    ends: tuple[int, int, int],
+    ends: tuple[int, int, int, int],
     program: Program | None,
     *,
     parent: int,
@@ -188,10 +216,10 @@ def _become_hook(
             os._exit(127)
         kernel.setpgid(0, 0)
         # Above the standard three first: a caller without them would have a pipe there (SUSv4, dup2)
-        theirs_in, theirs_out, failure = (kernel.dup(fd) for fd in ends)
+        theirs_in, out, err, failure = (kernel.dup(fd) for fd in ends)
         kernel.dup2(theirs_in, 0)
-        kernel.dup2(theirs_out, 1)
-        kernel.dup2(theirs_out, 2)
+        kernel.dup2(out, 1)
+        kernel.dup2(err, 2)
         kernel.close_range(3, CLOSE_RANGE_CLOEXEC)
         for number in (SIGPIPE, SIGXFSZ):
             kernel.signal_default(number)

@@ -88,7 +88,7 @@ class Launch:
         self.ends.say(wire.GO)
         if wait:
             self.ends.expect()
-            run_hooks("prestart", self.scene.pid, "creating")
+            run_hooks("prestart", self.scene.pid, "created")  # see docs/compatibility.md
             run_hooks("createRuntime", self.scene.pid, "creating")
             self.ends.say(wire.GO)
         kind, fields, master = self.ends.expect()

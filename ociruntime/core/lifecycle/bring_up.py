@@ -15,7 +15,7 @@ from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
-from ociruntime.core.lifecycle.report import connect_watcher, write_pid_file
+from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
 from ociruntime.core.log import tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.program import socket_activation
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PARENT_HOOKS = ("prestart", "createRuntime")
 LATER_HOOKS = ("poststart", "poststop")
-LISTENER = ("listenerPath", "listenerMetadata")  # what `start` must know of linux.seccomp
+PIDFD_RECEIVER = "run.oci.pidfd_receiver"  # an annotation of crun's, the same as --pidfd-socket
 
 
 class Created:
@@ -61,7 +61,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         activated, _ = socket_activation(paths.environ("LISTEN_"), os.getpid())
         launch.prepare(options.preserve_fds + activated, listen=listen)
         console = _connect_console(options)
-        watcher = connect_watcher(options.pidfd_socket)
+        watchers = connect_watchers(options.pidfd_socket, (spec.get("annotations") or {}).get(PIDFD_RECEIVER, ""))
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
         launch.clone(child_hooks)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
@@ -71,7 +71,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
             send_console(console, master)
             master = -1
         launch.park()
-        if watcher:
+        for watcher in watchers:
             watcher.tell(launch.scene.pid, b"standard")
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, launch.scene.pid)
@@ -92,7 +92,6 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
     """state.json before the first effect: enough for `delete` to clean up whatever a killed create leaves."""
     now = time.time_ns()
     hooks = spec.get("hooks") or {}
-    seccomp: dict[str, Any] = dict((spec.get("linux") or {}).get("seccomp") or {})
     return {
         "ociVersion": spec["ociVersion"],
         "id": plan.id,
@@ -107,7 +106,7 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         **({"rdt": plan.rdt} if plan.rdt else {}),
         "hooks": {kind: hooks[kind] for kind in LATER_HOOKS if hooks.get(kind)},  # type: ignore[literal-required]
         "last": [],
-        "listener": {key: seccomp[key] for key in LISTENER if key in seccomp},
+        "listener": plan.listener,
         "program": "process" in spec,
         "keyring": not options.no_new_keyring,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
@@ -133,6 +132,13 @@ def check_terminal(spec: Spec, options: CreateOptions) -> None:
 def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
     """Hooks as child and parent run them. Their code is loaded only where there are any."""
     hooks: dict[str, Any] = dict(spec.get("hooks") or {})
+    outputs: dict[int, int] = {}
+    if hooks and spec.get("annotations"):
+        from ociruntime.core.launch.hooks import open_outputs
+
+        outputs = open_outputs(kernel, spec["annotations"])
+        # By name, since the child closes what has none
+        launch.scene.handles.update({f"hooks:{number}": fd for number, fd in outputs.items()})
 
     def run(kind: str, pid: int, status: str) -> None:
         if hooks.get(kind):
@@ -140,7 +146,9 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
 
             state = document_for(launch.container, {**launch.document, "pid": pid}, status)
             program = as_program(kernel, spec, launch) if kind == "startContainer" else None
-            run_hooks(kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}", program=program)
+            run_hooks(
+                kernel, hooks[kind], dumps(state).encode(), kind, f"/hooks/{kind}", program=program, outputs=outputs
+            )  # fmt: skip
 
     def create_container() -> None:
         run("createContainer", kernel.getpid(), CREATING)

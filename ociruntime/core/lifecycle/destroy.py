@@ -79,12 +79,17 @@ def run_poststop(kernel: Kernel, container: Container, document: dict[str, Any])
     hooks = (document.get("hooks") or {}).get("poststop")
     if not hooks:
         return
-    from ociruntime.core.launch.hooks import run_hook
+    from ociruntime.core.launch.hooks import open_outputs, run_hook
     from ociruntime.core.log import LOG
 
     state = dumps(document_for(container, document, STOPPED)).encode()
+    outputs: dict[int, int] = {}
+    try:
+        outputs = open_outputs(kernel, document.get("annotations") or {})
+    except Failure as failure:
+        LOG.warning(failure.line())
     for index, hook in enumerate(hooks):
         try:
-            run_hook(kernel, hook, state, "poststop", f"/hooks/poststop/{index}")
+            run_hook(kernel, hook, state, "poststop", f"/hooks/poststop/{index}", outputs=outputs)
         except Failure as failure:
             LOG.warning(failure.line())

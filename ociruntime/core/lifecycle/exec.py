@@ -26,7 +26,7 @@ from ociruntime.core.launch.parent import check_preserved, describe_tape, end
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.probe import last_capability
-from ociruntime.core.lifecycle.report import connect_watcher, write_pid_file
+from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
 from ociruntime.core.log import tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
@@ -119,7 +119,7 @@ class Entry:
         if os.geteuid() == 0:
             kernel.prctl(PR_SET_DUMPABLE, 0)
         console = self._connect_console()
-        watcher = connect_watcher(options.pidfd_socket)
+        watchers = connect_watchers(options.pidfd_socket)
         own, last, keyring = kernel.capget()[1], last_capability(kernel), self.document.get("keyring", True)
         plan = plan_exec(self.spec, self.container.id, options, preserve, own, last_capability=last, keyring=keyring)
         tell(plan.warnings, plan.remarks)
@@ -150,7 +150,7 @@ class Entry:
         ends.say(wire.GO)
         ends.expect()
         kernel.close(scene.handles.pop("wait"))
-        if watcher:
+        for watcher in watchers:
             watcher.tell(scene.pid, b"setns")
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, scene.pid)
@@ -163,7 +163,7 @@ class Entry:
         from ociruntime.core.launch import listener
 
         state = document_for(self.container, self.document, RUNNING)
-        listener.hand_over(self.kernel, number, self.scene.pid, self.spec["linux"]["seccomp"], state)
+        listener.hand_over(self.kernel, number, self.scene.pid, self.document["listener"], state)
 
     def _connect_console(self) -> Any:
         if not self.options.console_socket:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 NO_TMPFILE = (95, 21)  # EOPNOTSUPP, EISDIR: a file system or a kernel that has none
 
 
-def connect_watcher(path: str) -> PidfdReceiver | None:
-    """Whoever wants the pidfd, if anybody does."""
-    if not path:
-        return None
+def connect_watchers(*sockets: str) -> list[PidfdReceiver]:
+    """Whoever wants the pidfd; an empty path is nobody."""
+    if not any(sockets):
+        return []
     from ociruntime.core.launch.console import PidfdReceiver
 
-    return PidfdReceiver(path)
+    return [PidfdReceiver(path) for path in sockets if path]
 
 
 def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:

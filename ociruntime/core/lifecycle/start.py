@@ -87,11 +87,12 @@ def run_poststart(kernel: Kernel, container: Container, document: dict[str, Any]
     hooks = document["hooks"].get("poststart")
     if not hooks:
         return
-    from ociruntime.core.launch.hooks import run_hooks
+    from ociruntime.core.launch.hooks import open_outputs, run_hooks
 
     state = dumps(document_for(container, document, RUNNING)).encode()
     try:
-        run_hooks(kernel, hooks, state, "poststart", "/hooks/poststart")
+        outputs = open_outputs(kernel, document["annotations"])
+        run_hooks(kernel, hooks, state, "poststart", "/hooks/poststart", outputs=outputs)
     except Failure:
         from ociruntime.core.lifecycle.destroy import destroy
 

@@ -87,6 +87,7 @@ class Plan(Record):
     remarks: list[str] = []  # noqa: RUF012
     cgroup: dict[str, object] = {}  # noqa: RUF012 -- what the state file keeps of the cgroups (core/cgroup)
     rdt: dict[str, object] = {}  # noqa: RUF012 -- the same of Intel RDT (core/resctrl.py)
+    listener: dict[str, str] = {}  # noqa: RUF012 -- and of who hears of the filter's notifications (launch/listener.py)
 
 
 class Draft:
@@ -107,6 +108,7 @@ class Draft:
         self.last: list[LastCall] = []
         self.cgroup: dict[str, object] = {}
         self.rdt: dict[str, object] = {}
+        self.listener: dict[str, str] = {}
         self.warnings: list[str] = []  # what config.json asks for and nobody gets, and that is no error
         self.remarks: list[str] = []  # the same, of interest with --debug only
         self.env: dict[str, str] = {}  # what the runtime adds to the program's environment, e.g. NOTIFY_SOCKET
@@ -128,4 +130,5 @@ class Draft:
             remarks=self.remarks,
             cgroup=self.cgroup,
             rdt=self.rdt,
+            listener=self.listener,
         )

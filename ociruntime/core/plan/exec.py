@@ -10,7 +10,7 @@ from ociruntime.core.plan.attributes import affinity
 from ociruntime.core.plan.capabilities import ALL
 from ociruntime.core.plan.draft import MOUNTS, OPEN, PROCESS, STAGES, Plan
 from ociruntime.core.plan.namespaces import FLAGS
-from ociruntime.core.plan.process import KEEP_GROUPS, Surroundings, plan_process
+from ociruntime.core.plan.process import BPF_DATA, KEEP_GROUPS, Surroundings, plan_process
 from ociruntime.core.plan.program import socket_activation
 
 TYPE_CHECKING = False
@@ -38,10 +38,11 @@ def plan_exec(
     stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
     filter_call: LastCall | None = None
     after: tuple[LastCall, ...] = ()
-    if linux.get("seccomp"):
-        from ociruntime.core.plan.seccomp import plan_filter
+    annotations = spec.get("annotations") or {}
+    if linux.get("seccomp") or annotations.get(BPF_DATA):
+        from ociruntime.core.plan.seccomp import plan_filter, profile_of
 
-        step, filter_call, after = plan_filter(linux["seccomp"])
+        step, filter_call, after = plan_filter(profile_of(spec))
         stages[OPEN].append(step)
     _, told = socket_activation(paths.environ("LISTEN_"), os.getpid())
     around = Surroundings(
@@ -52,7 +53,7 @@ def plan_exec(
         new_user=new_user,
         make_cwd=False,
         keyring=keyring,
-        keep_groups=(spec.get("annotations") or {}).get(KEEP_GROUPS) == "1",
+        keep_groups=annotations.get(KEEP_GROUPS) == "1",
         first_fd=3 + preserve,
         extra_env=told,
         seccomp=filter_call,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from ociruntime.core.plan.draft import Draft
 
+OUTPUTS = ("run.oci.hooks.stdout", "run.oci.hooks.stderr")
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
 
@@ -30,3 +31,10 @@ def contribute(draft: Draft) -> None:
                     f"the timeout of a hook must be greater than zero, not {timeout}", code="hook-timeout",
                     origin=f"{origin}/timeout",
                 )  # fmt: skip
+    for name in OUTPUTS:
+        path = (draft.spec.get("annotations") or {}).get(name)
+        if path and not path.startswith("/"):  # delete, which runs the last of them, may be called anywhere
+            raise ConfigError(
+                f"the file for the output of hooks must be absolute, not {path!r}", code="hook-output",
+                origin=f"/annotations/{name}",
+            )  # fmt: skip

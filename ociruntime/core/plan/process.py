@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Draft
     from ociruntime.core.steps.base import Step
 
+BPF_DATA = "run.oci.seccomp_bpf_data"  # of crun's: the filter itself
 KEEP_GROUPS = "run.oci.keep_original_groups"  # an annotation of crun's that podman and buildah send
 
 # The search permission of a keyring (keyctl_setperm(3)) that lets `exec` join it by name: for its user, or
@@ -141,10 +142,10 @@ def contribute(draft: Draft) -> None:
     new_user = bool(draft.unshare & CLONE_NEWUSER) or any(join.type == "user" for join in draft.joins)
     filter_call: LastCall | None = None
     after: tuple[LastCall, ...] = ()
-    if linux.get("seccomp"):
+    if linux.get("seccomp") or annotations.get(BPF_DATA):
         from ociruntime.core.plan import seccomp
 
-        filter_call, after = seccomp.contribute(draft, linux["seccomp"])
+        filter_call, after = seccomp.contribute(draft)
     around = Surroundings(
         id=draft.id,
         linux=linux,

@@ -5,10 +5,12 @@ The filter itself is compiled by core/seccomp, or found in its cache, by a step 
 
 from __future__ import annotations
 
+from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.plan.draft import OPEN, LastCall
 from ociruntime.core.plan.last import AddressOfResult, Filter, ReportFd, ResultOf
-from ociruntime.core.steps.seccomp import PrepareFilter
+from ociruntime.core.plan.process import BPF_DATA
+from ociruntime.core.steps.seccomp import PrepareFilter, TakeFilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ociruntime.core.plan.draft import Draft
+    from ociruntime.core.spec.types import Spec
+    from ociruntime.core.steps.base import Step
 
 # linux/seccomp.h
 SECCOMP_SET_MODE_FILTER = 1
@@ -30,17 +34,49 @@ TSYNC, SPEC_ALLOW, NEW_LISTENER, WAIT_KILLABLE_RECV = 1, 4, 8, 32
 NOTIFY = "SCMP_ACT_NOTIFY"
 
 
-def contribute(draft: Draft, seccomp: Mapping[str, Any]) -> tuple[LastCall, tuple[LastCall, ...]]:
+# Annotations of crun's, and a variable of its environment
+RECEIVER, RECEIVER_VARIABLE = "run.oci.seccomp.receiver", "RUN_OCI_SECCOMP_RECEIVER"
+FAIL_UNKNOWN = "run.oci.seccomp_fail_unknown_syscall"
+
+INSTRUCTION = 8  # sizeof(struct sock_filter)
+MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS (linux/bpf_common.h)
+RETURN, RET_USER_NOTIF = 0x06, 0x7FC0  # BPF_RET | BPF_K, and the upper half of what it returns (linux/seccomp.h)
+
+
+def contribute(draft: Draft) -> tuple[LastCall, tuple[LastCall, ...]]:
     """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
-    step, call, after = plan_filter(seccomp)
+    profile = profile_of(draft.spec)
+    step, call, after = plan_filter(profile)
     draft.add(OPEN, step)
+    draft.listener = {key: profile[key] for key in ("listenerPath", "listenerMetadata") if key in profile}
     return call, after
+
+
+def profile_of(spec: Spec) -> dict[str, Any]:
+    """linux.seccomp with what crun's annotations make of it, under their own names. Raises ConfigError."""
+    annotations = spec.get("annotations") or {}
+    profile: dict[str, Any] = dict((spec.get("linux") or {}).get("seccomp") or {})
+    receiver = profile.get("listenerPath") or annotations.get(RECEIVER) or paths.getenv(RECEIVER_VARIABLE)
+    if receiver:
+        if not receiver.startswith("/"):  # start and exec may be called anywhere
+            raise ConfigError(
+                f"the seccomp receiver {receiver!r} is not an absolute path", code="seccomp-notify",
+                origin="/linux/seccomp/listenerPath" if profile.get("listenerPath") else f"/annotations/{RECEIVER}",
+            )  # fmt: skip
+        profile["listenerPath"] = receiver
+    if annotations.get(FAIL_UNKNOWN, "0") != "0":
+        profile[FAIL_UNKNOWN] = True
+    if annotations.get(BPF_DATA):
+        profile[BPF_DATA] = annotations[BPF_DATA]
+    return profile
 
 
 def plan_filter(
     seccomp: Mapping[str, Any], origin: str = "/linux/seccomp"
-) -> tuple[PrepareFilter, LastCall, tuple[LastCall, ...]]:
+) -> tuple[Step, LastCall, tuple[LastCall, ...]]:
     """Same, for `exec` too, where there is no draft."""
+    if BPF_DATA in seccomp:
+        return _plan_program(seccomp)
     listener = uses_notify(seccomp, origin)
     flags = filter_flags(seccomp, listener, origin)
     step = PrepareFilter(origin=origin, profile=dict(seccomp), flags=flags)
@@ -52,6 +88,37 @@ def plan_filter(
         origin=origin,
     )
     return step, call, tuple(_hand_over(origin)) if listener else ()
+
+
+def _plan_program(profile: Mapping[str, Any]) -> tuple[Step, LastCall, tuple[LastCall, ...]]:
+    """The same for a filter that comes as instructions; the rest of linux.seccomp does not count, as with crun."""
+    from binascii import Error, a2b_base64
+
+    origin = f"/annotations/{BPF_DATA}"
+    try:
+        program = a2b_base64(profile[BPF_DATA], strict_mode=True)
+    except (Error, ValueError):
+        program = b""
+    if not program or len(program) % INSTRUCTION or len(program) > MOST_INSTRUCTIONS * INSTRUCTION:
+        raise ConfigError(
+            "the seccomp filter is no base64 of 1 to 4096 instructions of 8 bytes", code="seccomp-data", origin=origin
+        )
+    returned = [int.from_bytes(program[i + 4 : i + 8], "little") >> 16 for i in _returns(program)]
+    listener = RET_USER_NOTIF in returned and bool(profile.get("listenerPath"))
+    flags = SPEC_ALLOW | (NEW_LISTENER if listener else 0)
+    call = LastCall(
+        name="seccomp",
+        args=(SECCOMP_SET_MODE_FILTER, flags, Filter(name="seccomp")),
+        shown=f"# seccomp filter: {len(program) // INSTRUCTION} instructions as given",
+        origin=origin,
+    )
+    return TakeFilter(origin=origin, program=program), call, tuple(_hand_over(origin)) if listener else ()
+
+
+def _returns(program: bytes) -> list[int]:
+    """Where the instructions that return a constant begin."""
+    starts = range(0, len(program), INSTRUCTION)
+    return [at for at in starts if int.from_bytes(program[at : at + 2], "little") == RETURN]
 
 
 def uses_notify(seccomp: Mapping[str, Any], origin: str) -> bool:

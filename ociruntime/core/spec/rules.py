@@ -9,6 +9,7 @@ resources and the filter stand in their own modules, because other commands need
 
 from __future__ import annotations
 
+from ociruntime.core.paths import getenv
 from ociruntime.core.spec.finding import apply
 from ociruntime.core.spec.rules_namespaces import NAMESPACE_RULES
 from ociruntime.core.spec.rules_process import PROCESS_RULES
@@ -128,4 +129,20 @@ def personality(spec: Spec) -> Iterator[Finding]:
         yield "/linux/personality/flags", f'the personality flag "{flag}" is not supported', "none is defined yet"
 
 
-CONFIG_RULES = (version, root, bind_source, idmap, device_number, intel_rdt, memory_policy, personality)
+def seccomp_receiver(spec: Spec) -> Iterator[Finding]:
+    """SCMP_ACT_NOTIFY waits for a listener: listenerPath, or what crun takes in its place.
+
+    Without a listener, such a system call fails with ENOSYS, seccomp_unotify(2).
+    """
+    seccomp = spec.get("linux", {}).get("seccomp", {})
+    in_its_place = spec.get("annotations", {}).get("run.oci.seccomp.receiver") or getenv("RUN_OCI_SECCOMP_RECEIVER")
+    if seccomp.get("listenerPath") or in_its_place:
+        return
+    for index, rule in enumerate(seccomp.get("syscalls", [])):
+        if rule["action"] == "SCMP_ACT_NOTIFY":
+            yield f"/linux/seccomp/syscalls/{index}/action", "SCMP_ACT_NOTIFY needs a listener", "set listenerPath"
+
+
+CONFIG_RULES = (
+    version, root, bind_source, idmap, device_number, intel_rdt, memory_policy, personality, seccomp_receiver,
+)  # fmt: skip

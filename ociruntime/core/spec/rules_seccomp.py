@@ -25,15 +25,9 @@ def seccomp_errno(seccomp: Seccomp) -> Iterator[Finding]:
 
 
 def seccomp_listener(seccomp: Seccomp) -> Iterator[Finding]:
-    """Metadata go to a listener (config-linux.md, "Seccomp"), and SCMP_ACT_NOTIFY waits for one.
-
-    Without a listener, such a system call fails with ENOSYS, seccomp_unotify(2).
-    """
+    """Metadata go to a listener (config-linux.md, "Seccomp")."""
     if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
         yield "/listenerMetadata", "listenerMetadata without listenerPath", ""
-    for index, rule in enumerate(seccomp.get("syscalls", [])):
-        if rule["action"] == "SCMP_ACT_NOTIFY" and not seccomp.get("listenerPath"):
-            yield f"/syscalls/{index}/action", "SCMP_ACT_NOTIFY needs a listener", "set listenerPath"
 
 
 def seccomp_notify(seccomp: Seccomp) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ class EnterCwd(Step):
 
     def _refusal(self, number: int) -> StepError:
         hint = "links of /proc to other files are not followed" if number == ELOOP else ""
-        return StepError(f'cannot enter working directory "{self.path}"', code="cwd", errno=number, hint=hint)
+        return StepError(f'chdir to cwd ("{self.path}") failed', code="cwd", errno=number, hint=hint)
 
 
 class MakeCwd(Step):

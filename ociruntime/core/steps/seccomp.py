@@ -25,3 +25,15 @@ class PrepareFilter(Step):
         from ociruntime.core.seccomp.cache import compiled
 
         scene.found["seccomp"] = compiled(kernel, self.profile, self.origin)
+
+
+class TakeFilter(Step):
+    """A filter that the caller has compiled."""
+
+    program: bytes = b""
+
+    def describe(self) -> str:
+        return "# take the seccomp filter as it is"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        scene.found["seccomp"] = self.program

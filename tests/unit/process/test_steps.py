@@ -257,7 +257,7 @@ def back() -> Any:
 @pytest.mark.usefixtures("back")
 def test_a_missing_working_directory_is_made_by_create_only(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
-    with pytest.raises(StepError, match="cannot enter working directory"):
+    with pytest.raises(StepError, match="chdir to cwd"):
         EnterCwd(path=str(path), make=False).apply(Kernel(), Scene())
     EnterCwd(path=str(path)).apply(Kernel(), Scene())
     assert Path.cwd() == path

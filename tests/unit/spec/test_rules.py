@@ -173,7 +173,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("seccomp_errno", "/linux/seccomp/defaultErrnoRet", seccomp(defaultAction="SCMP_ACT_KILL", defaultErrnoRet=1)),
     ("seccomp_errno", "/linux/seccomp/syscalls/0/errnoRet", syscall(errnoRet=1)),
     ("seccomp_listener", "/linux/seccomp/listenerMetadata", seccomp(listenerMetadata="a")),
-    ("seccomp_listener", "/linux/seccomp/syscalls/0/action", syscall(action="SCMP_ACT_NOTIFY")),
+    ("seccomp_receiver", "/linux/seccomp/syscalls/0/action", syscall(action="SCMP_ACT_NOTIFY")),
     ("seccomp_notify", "/linux/seccomp/defaultAction", seccomp(defaultAction="SCMP_ACT_NOTIFY", **LISTENER)),
     (
         "seccomp_notify",
