@@ -30,7 +30,7 @@ _ociruntime() {
         compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur"))
         return
         ;;
-    :--log | :--trace | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | update:--resources | update:-r | validate:--config)
+    :--log | :--trace | create:--config | create:-f | create:--console-socket | create:--pidfd-socket | create:--pid-file | exec:--console-socket | exec:--pidfd-socket | exec:--process | exec:-p | exec:--pid-file | explain:--config | explain:-f | run:--config | run:-f | run:--console-socket | run:--pidfd-socket | run:--pid-file | spec:--file | spec:-f | update:--resources | update:-r | validate:--config)
         compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
@@ -74,7 +74,7 @@ _ociruntime() {
     ps) options="--format -f --help -h" ids="containers" ;;
     resume) options="--help -h" ids="containers" ;;
     run) options="--bundle -b --config -f --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --detach -d --keep --no-subreaper --help -h" ids="" ;;
-    spec) options="--bundle -b --rootless --help -h" ids="" ;;
+    spec) options="--bundle -b --file -f --rootless --help -h" ids="" ;;
     start) options="--help -h" ids="containers" ;;
     state) options="--help -h" ids="containers" ;;
     update) options="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ids="containers" ;;

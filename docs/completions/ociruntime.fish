@@ -106,6 +106,7 @@ complete -c ociruntime -n '__fish_seen_subcommand_from run' -l keep -d 'do not d
 complete -c ociruntime -n '__fish_seen_subcommand_from run' -l no-subreaper -d 'do not adopt processes that lost their parent'
 complete -c ociruntime -n '__fish_seen_subcommand_from run' -l help -s h -d 'show help'
 complete -c ociruntime -n '__fish_seen_subcommand_from spec' -l bundle -s b -r -a '(__fish_complete_directories)' -d 'root of the bundle'
+complete -c ociruntime -n '__fish_seen_subcommand_from spec' -l file -s f -r -F -d 'its name there, or an absolute path'
 complete -c ociruntime -n '__fish_seen_subcommand_from spec' -l rootless -d 'for a caller without privilege'
 complete -c ociruntime -n '__fish_seen_subcommand_from spec' -l help -s h -d 'show help'
 complete -c ociruntime -n '__fish_seen_subcommand_from start' -l help -s h -d 'show help'

@@ -62,8 +62,10 @@ def run(args: Arguments) -> int:
     interval = seconds(args.text("--interval", "5s"))
     from ociruntime.core.lifecycle.events import stats
 
-    _print("stats", name, stats(name, args.g))
-    if not args.flag("--stats"):
+    now = stats(name, args.g)
+    if args.flag("--stats"):
+        _print("stats", name, now)
+    else:
         _follow(name, interval, args.g)
     return 0
 

@@ -27,6 +27,13 @@ OPTIONS = (
         default=".",
         help="root of the bundle",
     ),
+    Option(
+        names=("--file", "-f"),
+        kind="str",
+        metavar="FILE",
+        default="config.json",
+        help="its name there, or an absolute path",
+    ),
     Option(names=("--rootless",), help="for a caller without privilege"),
 )
 
@@ -118,7 +125,7 @@ def rootless(spec: dict[str, Any], uid: int, gid: int) -> dict[str, Any]:
 
 
 def run(args: Arguments) -> int:
-    path = paths.join(args.text("--bundle"), "config.json")
+    path = paths.join(args.text("--bundle"), args.text("--file", "config.json"))
     spec = example(cgroup_namespace=paths.exists("/sys/fs/cgroup/cgroup.controllers"))
     if args.flag("--rootless"):
         spec = rootless(spec, os.geteuid(), os.getegid())

@@ -17,7 +17,8 @@ from ociruntime.core.cgroup.devices import attached, replace_filter
 from ociruntime.core.cgroup.host import probe_cgroups
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.plan.draft import Host
-from tests.e2e.box import Box
+from tests.e2e.box import Box, Outcome
+from tests.e2e.test_seccomp import wait_for_writer
 
 KERNEL = Kernel()
 HOST = Host()
@@ -48,6 +49,11 @@ def value(box: Box, v1: str, v2: str) -> str:
 
 def resources(box: Box, **parts: Any) -> None:
     box.linux["resources"].update(parts)
+
+
+def update(box: Box, document: dict[str, Any]) -> Outcome:
+    (box.place / "resources.json").write_text(json.dumps(document))
+    return box.call("update", "--resources", str(box.place / "resources.json"), box.name)
 
 
 # --- where, and who -------------------------------------------------------------------------------
@@ -326,6 +332,55 @@ def test_exec_into_a_cgroup_below(box: Box) -> None:
     refused = box.exec("true", options=("--cgroup", "../.."))
     assert refused.status == 255
     assert "leads out" in refused.err
+
+
+def test_ps_lists_the_processes_of_cgroups_below(box: Box) -> None:
+    box.up()
+    for mount in set(HOST.cgroup_mounts.values()):
+        below = Path(f"{mount}{box.linux['cgroupsPath']}/below")
+        below.mkdir()
+        if "cpuset" in mount and not V2:
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                (below / name).write_text((below.parent / name).read_text())
+    pid_file = box.place / "pid"
+    options = ("--detach", "--pid-file", str(pid_file), "--cgroup", "below")
+    assert box.exec("sleep", "1000", options=options).status == 0
+    pids = json.loads(box.call("ps", "--format", "json", box.name).out)
+    assert sorted(pids) == sorted([box.pid(), int(pid_file.read_text())])
+
+
+@pytest.mark.skipif(V2 or "blkio" not in HOST.cgroup_mounts, reason="needs the v1 controller blkio")
+def test_update_merges_limits_of_devices(box: Box) -> None:
+    """A limit of one device does not take that of another away (runc since 1.3.3)."""
+    name = "throttleReadBpsDevice"
+    devices = [path.read_text().strip() for path in Path("/sys/block").glob("*/dev")]
+    if len(devices) < 2:
+        pytest.skip("needs two block devices")
+    first, second = (device.split(":") for device in devices[:2])
+    box.linux["resources"]["blockIO"] = {name: [{"major": int(first[0]), "minor": int(first[1]), "rate": 1 << 20}]}
+    box.up()
+    more = {"blockIO": {name: [{"major": int(second[0]), "minor": int(second[1]), "rate": 2 << 20}]}}
+    assert update(box, more).status == 0
+    lines = (place(box, "blkio") / "blkio.throttle.read_bps_device").read_text().splitlines()
+    assert sorted(lines) == sorted([f"{':'.join(first)} {1 << 20}", f"{':'.join(second)} {2 << 20}"])
+
+
+@needs_v1
+@pytest.mark.parametrize("check", [True, False])
+def test_check_before_update(box: Box, check: bool) -> None:
+    """A limit below what is used is refused before the kernel reclaims or kills."""
+    box.linux["resources"]["memory"] = {"limit": 64 << 20}
+    (box.rootfs / "memory").mkdir()
+    box.mount("/memory", "tmpfs", "tmpfs")
+    done = box.rootfs / "tmp/done"
+    os.mkfifo(done)
+    box.up("head -c 33554432 /dev/zero > /memory/file; echo > /tmp/done; sleep 1000")
+    wait_for_writer(done)
+    limit = place(box, "memory") / "memory.limit_in_bytes"
+    memory: dict[str, Any] = {"limit": 8 << 20, **({"checkBeforeUpdate": True} if check else {})}
+    outcome = update(box, {"memory": memory})
+    assert outcome.status == 1 and limit.read_text().strip() == str(64 << 20)
+    assert ("current usage" in outcome.err) == check, outcome
 
 
 def test_cgroups_that_the_container_made_are_removed(box: Box) -> None:

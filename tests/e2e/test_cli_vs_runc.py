@@ -182,6 +182,15 @@ def test_spec_is_runcs_apart_from_the_version(words: str, tmp_path: Path) -> Non
     assert texts[1] == texts[0].replace(f'"{version}"', '"1.3.0"', 1)
 
 
+def test_spec_with_another_name(tmp_path: Path) -> None:
+    """crun's --file."""
+    (tmp_path / "bundle").mkdir()
+    words = ("spec", "--bundle", "bundle", "--file", "other.json")
+    assert call(OCIRUNTIME, *words, root=tmp_path / "root", cwd=tmp_path).status == 0
+    assert [path.name for path in (tmp_path / "bundle").iterdir()] == ["other.json"]
+    assert json.loads((tmp_path / "bundle/other.json").read_text())["ociVersion"] == "1.3.0"
+
+
 def test_spec_does_not_overwrite(tmp_path: Path) -> None:
     for runtime in (RUNC, OCIRUNTIME):
         assert runtime

@@ -221,3 +221,15 @@ def test_listen_fds(box: Box) -> None:
     """Socket activation (sd_listen_fds(3)): the descriptors and what tells of them."""
     box.process["args"] = ["sh", "-c", "cat <&3; echo; env | grep LISTEN | sort"]
     assert with_descriptor_3(box, env="LISTEN_PID=$$ LISTEN_FDS=1") == ["kept", "LISTEN_FDS=1", "LISTEN_PID=1"]
+
+
+def test_listen_fdnames_are_kept(box: Box) -> None:
+    box.process["args"] = ["sh", "-c", "env | grep LISTEN | sort"]
+    told = with_descriptor_3(box, env="LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web")
+    assert told == ["LISTEN_FDNAMES=web", "LISTEN_FDS=1", "LISTEN_PID=1"]
+
+
+def test_listen_fds_of_another_process_are_not_passed_on(box: Box) -> None:
+    """Those variables are for the process that LISTEN_PID names (sd_listen_fds(3)); runc the same."""
+    box.process["args"] = ["sh", "-c", "env | grep LISTEN; ls /proc/self/fd | wc -l"]
+    assert with_descriptor_3(box, env="LISTEN_FDS=1") == ["4"]  # three, and that of ls

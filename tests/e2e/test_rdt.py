@@ -6,6 +6,7 @@ point in the place of the real one, and give new directories there the files tha
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -155,6 +156,37 @@ def test_monitoring_has_a_group_that_goes_with_the_container(box: Box, tree: Tre
     box.delete("--force")
     assert not (tree.path / group).exists()
     assert (tree.path / "gold").is_dir()
+
+
+def test_stats_of_the_class_and_of_the_container(box: Box, tree: Tree) -> None:
+    """The intel_rdt member of events, in runc's shape."""
+    (tree.path / "schemata").write_text("    MB:0=100\n    L3:0=ff\n")
+    tree.make("gold", "    MB:0=20\n    L3:0=f0\n")
+    files = {
+        "info/L3/cbm_mask": "ff", "info/L3/min_cbm_bits": "2", "info/L3/num_closids": "16",
+        "info/MB/bandwidth_gran": "10", "info/MB/min_bandwidth": "10",
+    }  # fmt: skip
+    box.linux["intelRdt"] = {"closID": "gold", "enableMonitoring": True}
+    box.up()
+    group = f"gold/mon_groups/{box.name}/mon_data"
+    files |= {
+        f"{group}/mon_L3_00/mbm_total_bytes": "7", f"{group}/mon_L3_00/mbm_local_bytes": "5",
+        f"{group}/mon_L3_00/llc_occupancy": "9", f"{group}/mon_L3_01/llc_occupancy": "Unavailable",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tree.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree.path / name).write_text(text + "\n")
+    assert json.loads(box.call("events", "--stats", box.name).out)["data"]["intel_rdt"] == {
+        "l3_cache_info": {"cbm_mask": "ff", "min_cbm_bits": 2, "num_closids": 16},
+        "mem_bw_info": {"bandwidth_gran": 10, "min_bandwidth": 10},
+        "l3_cache_schema_root": "L3:0=ff",
+        "mem_bw_schema_root": "MB:0=100",
+        "l3_cache_schema": "L3:0=f0",
+        "mem_bw_schema": "MB:0=20",
+        "schemata": ["MB:0=20", "L3:0=f0"],
+        "mbm_stats": [{"mbm_total_bytes": 7, "mbm_local_bytes": 5}, {}],
+        "cmt_stats": [{"llc_occupancy": 9}, {}],
+    }
 
 
 def test_no_more_groups_is_an_error_that_leaves_nothing(box: Box, tree: Tree) -> None:

@@ -25,7 +25,12 @@ def stats(container_id: str, g: Globals) -> dict[str, Any]:
     container.close()
     if word == STOPPED:
         raise StateError("container not running", code="events-status")
-    return measure(kernel, document.get("cgroup") or {})
+    data = measure(kernel, document.get("cgroup") or {})
+    if document.get("rdt"):
+        from ociruntime.core.resctrl_stats import intel_rdt
+
+        data["intel_rdt"] = intel_rdt(kernel, document["rdt"])
+    return data
 
 
 def oom_kills(container_id: str, g: Globals) -> int:

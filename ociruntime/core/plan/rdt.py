@@ -35,7 +35,7 @@ def contribute(draft: Draft) -> None:
         draft.add(HOST, MakeMonitor(origin=f"{ORIGIN}/enableMonitoring", path=group))
     for path in joined:
         draft.add(ATTACH, JoinClos(origin=ORIGIN, path=path))
-    draft.rdt = {"directory": directory, "made": made, "joined": joined}
+    draft.rdt = {"root": root, "directory": directory, "made": made, "joined": joined}
 
 
 def schemata(rdt: Mapping[str, Any]) -> list[str]:
