@@ -14,6 +14,7 @@ CGROUP, SYSTEMD, RESOURCES, HOOKS = "e2e/cgroup", "e2e/cgroup_systemd", "unit/cg
 SECCOMP, COMPILE, PROGRAM, TERMINAL = "e2e/seccomp", "unit/seccomp/compile", "e2e/program", "e2e/terminal"
 PROPERTIES, RULES, BAD, RDT, IDMAP = "e2e/properties", "unit/spec/rules", "e2e/bad_input", "e2e/rdt", "e2e/idmap"
 NET, PLAN, REST, HOSTILE = "e2e/netdevices", "unit/process/plan", "unit/plan/rest", "e2e/hostile"
+ANNOTATIONS = "e2e/annotations"
 
 
 def of(file: str, *names: str) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ GLOBAL_OPTIONS = {
     "1.1 --log": of(LOG, "log_is_appended_and_closed_on_exec", "log_is_created_for_its_owner_to_write")
     + of("unit/cli/log_service", "journal", "syslog", "the_sentence_is_on_stderr_too"),
     "1.1 --log-format": of(LOG, "json_log_holds_exactly_one_record", "text_log_is_that_of_logrus"),
-    "1.1 --log-level": of(PARSER, "log_options"),
+    "1.1 --log-level": of(OPTIONS, "log_level") + of(PARSER, "log_options"),
     "1.1 --debug": of(OPTIONS, "debug_records_each_step"),
     "1.1 --systemd-cgroup": of(SYSTEMD, "the_container_lives_in_its_scope", "a_path_of_the_other_driver"),
     "1.1 --cgroup-manager": of(PARSER, "cgroup_manager_of_crun_is_understood")
@@ -71,25 +72,41 @@ COMMAND_FLAGS = {
     "1.2 exec --ignore-paused": of(OPTIONS, "exec_in_a_paused_container"),
     "1.2 options stop at the first operand": of(PARSER, "options_stop_at_the_first_operand_of_exec_and_ps"),
     "1.2 kill": of(ANSWERS, "signals") + of(COMMANDS, "spellings", "numbers"),
-    "1.2 kill --all": of(CGROUP, "kill_all"),
+    "1.2 kill --all": of(CGROUP, "kill_all") + of(ANSWERS, "what_a_stopped_container_allows"),
     "1.2 kill --regex, delete --regex": of(PROPERTIES, "kill_and_delete_by_expression"),
     "1.2 delete": of(LIFE, "the_whole_life", "delete_of_a_created_container"),
     "1.2 delete --force": of(LIFE, "delete_force", "delete_of_a_missing_container"),
     "1.2 list": of(ANSWERS, "list") + of(VS_RUNC, "empty_lists_are_equal_to_the_byte"),
-    "1.2 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container"),
+    "1.2 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container") + of(CGROUP, "ps_lists_the_processes_of_cgroups_below"),
     "1.2 events": of(ANSWERS, "stats", "events_tell_of_memory_and_end_with_the_container"),
     "1.2 spec": of(VS_RUNC, "spec_is_runcs_apart_from_the_version", "spec_does_not_overwrite"),
+    "1.2 spec --file": of(VS_RUNC, "spec_with_another_name"),
     "1.2 update --resources": of(ANSWERS, "update_reads_a_document_from_stdin") + of(COMMANDS, "document"),
     "1.2 update flags": of(ANSWERS, "update") + of(COMMANDS, "flags", "every_flag_has_a_place"),
     "1.2 update --kernel-memory": of(COMMANDS, "what_engines_send", "every_flag_has_a_place"),
     "1.2 update --l3-cache-schema --mem-bw-schema": of(
         RDT, "update_writes_schemata", "update_without_a_class_is_an_error"
     ),
+    "1.2 update per device": of(CGROUP, "update_merges_limits_of_devices"),
+    "1.2 update of devices": of(CGROUP, "update_of_device_rules")
+    + of("unit/cgroup/steps", "update_leaves_device_rules_that_are_in_force_already"),
     "1.2 update sizes": of(PARSER, "sizes", "sizes_that_are_none"),
     "1.2 checkpoint, restore": of(VS_RUNC, "there_is_no_checkpoint"),
     "1.2 mounts add, mounts remove": of("e2e/mounts_command", "mounts_add_and_remove"),
     "1.2 annotation run.oci.keep_original_groups": of(PROPERTIES, "run_oci_keep_original_groups"),
     "1.2 annotation run.oci.mount_context_type": of("unit/plan/mounts", "mount_label"),
+    "1.2 annotation run.oci.hooks.stdout, .stderr": of(
+        ANNOTATIONS, "output_of_all_hooks_is_appended_to_files", "one_output_of_hooks_alone",
+        "a_file_for_hooks_that_cannot_be",
+    ),
+    "1.2 annotation run.oci.seccomp.receiver, RUN_OCI_SECCOMP_RECEIVER": of(
+        ANNOTATIONS, "seccomp_receiver", "listener_path_before_receiver", "a_relative_receiver"
+    ),
+    "1.2 annotation run.oci.seccomp_fail_unknown_syscall": of(ANNOTATIONS, "unknown_system_calls"),
+    "1.2 annotation run.oci.seccomp_bpf_data": of(
+        ANNOTATIONS, "a_filter_as_it_is", "a_filter_as_it_is_with_a_receiver", "a_filter_that_is_none"
+    ),
+    "1.2 annotation run.oci.pidfd_receiver": of(ANNOTATIONS, "pidfd_receiver"),
     "1.2 annotation org.systemd.property.*": of(SYSTEMD, "annotations_are_properties")
     + of("unit/cgroup/systemd", "values_of_annotations", "annotations_become_properties"),
     "1.2 annotations of others": of(PROPERTIES, "annotations_of_engines_stop_nobody"),
@@ -113,7 +130,9 @@ INVOCATIONS = {
     "1.7 console socket": of(TERMINAL, "console_socket", "the_rules_of_terminal_and_socket"),
     "1.7 pidfd socket": of(OPTIONS, "create_pidfd_socket", "exec_pidfd_socket"),
     "1.7 seccomp listener": of(SECCOMP, "the_listener_gets_the_state_and_decides"),
-    "1.8 LISTEN_FDS": of(PROCESS, "listen_fds"),
+    "1.8 LISTEN_FDS": of(
+        PROCESS, "listen_fds", "listen_fdnames_are_kept", "listen_fds_of_another_process_are_not_passed_on"
+    ),
     "1.8 --preserve-fds": of(PROCESS, "preserved_descriptors", "only_three_descriptors"),
     "1.8 NOTIFY_SOCKET": of("e2e/notify", "ready_is_passed_on", "a_container_that_ends_is_not_waited_for"),
     "1.8 --no-new-keyring": of("e2e/keyring", "a_container_has_a_session_keyring_and_exec_joins_it"),
@@ -123,8 +142,11 @@ INVOCATIONS = {
     "1.9 strings": of("law/words", "words_that_clients_match"),
     "1.10 state": of(ANSWERS, "state"),
     "1.10 list": of(ANSWERS, "list"),
-    "1.10 ps": of(ANSWERS, "ps"),
-    "1.10 events": of(ANSWERS, "stats"),
+    "1.10 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container")
+    + of(CGROUP, "ps_lists_the_processes_of_cgroups_below"),
+    "1.10 events": of(ANSWERS, "stats", "events_tell_of_memory_and_end_with_the_container"),
+    "1.10 events intel_rdt": of(RDT, "stats_of_the_class_and_of_the_container"),
+    "1.10 events psi": of("unit/cgroup/steps", "stats_of_v2"),
     "1.10 version": of(VS_RUNC, "version_is_what_go_runc_and_dockerd_parse"),
     "1.10 features": of(FEATURES, "fits_the_schema", "has_every_member_of_the_schema"),
 }
@@ -153,6 +175,7 @@ ERRORS = {
 }
 
 CONFIG = {
+    "5.1 bundle": of(BAD, "no_config", "unreadable") + of(REST, "a_root_that_is_not_there"),
     "5.1 UTF-8 JSON, no duplicate names": of(BAD, "duplicate_key", "not_json"),
     "5.1 ociVersion": of(PROPERTIES, "versions_that_are_accepted", "versions_that_are_not"),
     "5.1 root.path": of(REST, "a_root_that_is_not_there", "the_hosts_root_is_no_root"),
@@ -206,7 +229,8 @@ CONFIG = {
 }
 
 LINUX = {
-    "5.5 default file systems": of(VS_RUNC, "spec_is_runcs_apart_from_the_version"),
+    "5.5 default file systems": of(MOUNTS, "default_file_systems_of_the_example")
+    + of(VS_RUNC, "spec_is_runcs_apart_from_the_version"),
     "5.5 namespaces": of(
         NAMESPACES, "every_namespace_new", "joined_by_path", "not_listed_is_inherited", "wrong_type_is_refused"
     )
@@ -232,9 +256,11 @@ LINUX = {
     "5.6 devices": of(CGROUP, "device_rules") + of("unit/cgroup/devices", "the_program_answers_as_the_rules_say"),
     "5.6 memory": of(RESOURCES, "one_property", "lists_and_order", "swap_alone")
     + of(CGROUP, "memory_limit_kills_inside"),
-    "5.6 memory.checkBeforeUpdate": of("unit/cgroup/steps", "update_refuses_a_limit_below_what_is_used"),
+    "5.6 memory.checkBeforeUpdate": of(CGROUP, "check_before_update")
+    + of("unit/cgroup/steps", "update_refuses_a_limit_below_what_is_used"),
     "5.6 cpu": of(RESOURCES, "one_property", "lists_and_order", "weights_of_shares"),
-    "5.6 blockIO": of(RESOURCES, "lists_and_order", "io_weight_keeps_the_ends_of_the_scale"),
+    "5.6 blockIO": of(CGROUP, "update_merges_limits_of_devices")
+    + of(RESOURCES, "lists_and_order", "io_weight_keeps_the_ends_of_the_scale"),
     "5.6 hugepageLimits": of(RESOURCES, "lists_and_order", "page_sizes_are_not_paths")
     + of(CGROUP, "a_limit_is_in_its_file"),
     "5.6 network": of(RESOURCES, "network_priorities_on_v1"),
@@ -245,7 +271,8 @@ LINUX = {
     "5.7 defaultAction, actions": of(COMPILE, "every_action"),
     "5.7 defaultErrnoRet, errnoRet": of(COMPILE, "error_numbers", "profiles_that_cannot_be_meant"),
     "5.7 architectures": of(COMPILE, "the_names_of_all_architectures_of_the_specification"),
-    "5.7 flags": of("unit/seccomp/plan", "flags", "flags_with_a_listener"),
+    "5.7 flags": of(SECCOMP, "the_kernel_takes_each_flag", "the_kernel_takes_flags_with_a_listener")
+    + of("unit/seccomp/plan", "flags", "flags_with_a_listener"),
     "5.7 listenerPath": of(
         SECCOMP, "the_listener_gets_the_state_and_decides", "a_listener_path_without_notify_is_ignored"
     )
@@ -272,6 +299,10 @@ LINUX = {
 RUNTIME = {
     "5.9 state": of(ANSWERS, "state"),
     "5.9 create": of(LIFE, "create_of_a_taken_id", "a_program_that_is_not_there_fails_create") + of(BAD, "invalid_id"),
+    "5.9 the program does not run before start": of(LIFE, "the_program_does_not_run_before_start"),
+    "5.9 a hook fails": of(
+        HOOKS, "a_failure_before_start_leaves_nothing", "a_failing_poststart_hook_stops_the_container"
+    ),
     "5.9 later edits": of(LIFE, "later_edits_of_the_bundle_have_no_effect"),
     "5.9 order of the lifecycle": of(HOOKS, "order_state_and_namespaces"),
     "5.9 start": of(LIFE, "what_each_status_refuses") + of(BAD, "process_missing_is_an_error_of_start"),
@@ -297,7 +328,9 @@ ROWS = {**GLOBAL_OPTIONS, **COMMAND_FLAGS, **INVOCATIONS, **ERRORS, **CONFIG, **
 WITHOUT = {
     "1.2 flags of checkpoint and restore": "there is no checkpoint: engines are to conclude that from its absence",
     "1.2 annotations run.oci.handler, module.wasm.*, krun.*": "other ways to run a program than a container",
-    "1.2 annotations run.oci.seccomp.*": "listenerPath of the specification does what the receiver does",
-    "1.2 annotation run.oci.hooks.stdout, .stderr": "the output of a hook that fails is in the error",
+    "1.2 annotation run.oci.seccomp.plugins": "shared objects of crun's interface, loaded into the runtime",
+    "1.2 annotations run.oci.systemd.subgroup, run.oci.delegate-cgroup": "engines send an empty subgroup to "
+    "switch crun's own off, and here there is none; what a container may delegate follows from its cgroup mount (config-linux.md)",
+    "5.2 options copy-symlink, src-nofollow, dest-nofollow": "crun's; no engine sends them",
     "1.2 annotation run.oci.systemd.force_cgroup_v1": "systemd itself has dropped cgroup v1",
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,19 @@ def test_delete_force(box: Box) -> None:
 def test_delete_of_a_missing_container(box: Box) -> None:
     outcome = box.delete()
     assert outcome.status == 1 and "does not exist" in outcome.err
+
+
+def test_the_program_does_not_run_before_start(box: Box) -> None:
+    box.create("touch /tmp/ran; sleep 1000")
+    assert box.state()["status"] == "created"
+    comm = Path(f"/proc/{box.pid()}/comm").read_text().strip()
+    assert comm not in ("sh", "busybox", "touch") and not (box.rootfs / "tmp/ran").exists()
+    box.start()
+    box.wait_for("running")
+    deadline = time.monotonic() + 10
+    while not (box.rootfs / "tmp/ran").exists():
+        assert time.monotonic() < deadline, "the program did not run after start"
+        os.sched_yield()
 
 
 def test_later_edits_of_the_bundle_have_no_effect(box: Box) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_propagation_of_a_bind(box: Box, option: str, field: str) -> None:
         assert field in shown if field else shown == ""
     finally:
         subprocess.run(["umount", volume], check=True)
+
+
+def test_default_file_systems_of_the_example(box: Box) -> None:
+    """What config-linux.md wants available is in the config.json that `spec` writes, and works."""
+    example = box.place / "example"
+    example.mkdir()
+    assert box.call("spec", "--bundle", str(example)).status == 0
+    box.spec["mounts"] = json.loads((example / "config.json").read_text())["mounts"]
+    (box.rootfs / "dev/shm").mkdir()
+    outcome = box.run("awk '{print $2, $3}' /proc/mounts; touch /dev/shm/file && ls /dev/pts/ptmx /sys/kernel")
+    assert outcome.status == 0, outcome
+    assert {"/proc proc", "/sys sysfs", "/dev/pts devpts", "/dev/shm tmpfs"} <= set(outcome.lines)
 
 
 def test_mounts_are_made_in_order(box: Box) -> None:

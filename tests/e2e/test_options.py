@@ -194,6 +194,14 @@ def test_debug_records_each_step(box: Box) -> None:
     assert proc["origin"] == "/mounts/0" and 0 < proc["microseconds"] < 60e6
 
 
+@pytest.mark.parametrize(("level", "told"), [("debug", {"debug"}), ("warning", set()), ("error", set())])
+def test_log_level(box: Box, level: str, told: set[str]) -> None:
+    """crun's --log-level: debug is --debug, and nothing below error is told without it."""
+    box.write()
+    assert box.call("--log-level", level, "run", box.name).status == 0
+    assert {record["level"] for record in box.records()} - {"warning"} == told
+
+
 def test_no_record_without_a_failure(box: Box) -> None:
     """podman reads the file as one JSON document."""
     assert box.run("true").status == 0

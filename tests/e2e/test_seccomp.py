@@ -152,6 +152,29 @@ def test_the_listener_gets_the_state_and_decides(box: Box, way: str, no_new_priv
     assert "Permission denied" in said and "seccomp" not in said
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [], ["SECCOMP_FILTER_FLAG_LOG"], ["SECCOMP_FILTER_FLAG_TSYNC"],
+        ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG"],
+        ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],  # for a listener alone: left out without one
+    ],
+)  # fmt: skip
+def test_the_kernel_takes_each_flag(box: Box, flags: list[str]) -> None:
+    seccomp(box, deny("mkdir", "mkdirat"), flags=flags)
+    assert box.run("mkdir /tmp/x").status == 1
+
+
+@pytest.mark.parametrize("flags", [["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"], ["SECCOMP_FILTER_FLAG_TSYNC"]])
+def test_the_kernel_takes_flags_with_a_listener(box: Box, flags: list[str]) -> None:
+    path = box.place / "agent"
+    agent = Listener(path)
+    seccomp(box, NOTIFY, listenerPath=str(path), flags=flags)
+    outcome = box.run("mkdir /tmp/x")
+    agent.close()
+    assert outcome.status == 1 and "Permission denied" in outcome.err
+
+
 def test_exec_has_a_listener_of_its_own(box: Box) -> None:
     path = box.place / "agent"
     seccomp(box, NOTIFY, listenerPath=str(path))
