@@ -330,7 +330,8 @@ WITHOUT = {
     "1.2 annotations run.oci.handler, module.wasm.*, krun.*": "other ways to run a program than a container",
     "1.2 annotation run.oci.seccomp.plugins": "shared objects of crun's interface, loaded into the runtime",
     "1.2 annotations run.oci.systemd.subgroup, run.oci.delegate-cgroup": "engines send an empty subgroup to "
-    "switch crun's own off, and here there is none; what a container may delegate follows from its cgroup mount (config-linux.md)",
-    "5.2 options copy-symlink, src-nofollow, dest-nofollow": "crun's; no engine sends them",
+    "switch crun's own off, and here there is none; what a container "
+    "may delegate follows from its cgroup mount (config-linux.md)",
+    "5.2 options copy-symlink, src-nofollow, dest-nofollow": "crun's alone, and of no specification",
     "1.2 annotation run.oci.systemd.force_cgroup_v1": "systemd itself has dropped cgroup v1",
 }

@@ -57,6 +57,6 @@ def _unreadable(path: str, error: OSError) -> ConfigError:
     hint = ""
     if not paths.isdir(bundle):
         hint = f"the bundle {bundle} does not exist"
-    elif isinstance(error, FileNotFoundError):
+    elif isinstance(error, FileNotFoundError) and path.endswith("/config.json"):
         hint = f"make one with: ociruntime spec --bundle {bundle}"
     return ConfigError(f"cannot read {path}", code="config-file", errno=error.errno or 0, hint=hint)
