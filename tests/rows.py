@@ -137,7 +137,10 @@ INVOCATIONS = {
     "1.8 NOTIFY_SOCKET": of("e2e/notify", "ready_is_passed_on", "a_container_that_ends_is_not_waited_for"),
     "1.8 --no-new-keyring": of("e2e/keyring", "a_container_has_a_session_keyring_and_exec_joins_it"),
     "1.8 --no-pivot": of(MOUNTS, "no_pivot"),
-    "1.8 foreground": of(LIFE, "signals_are_forwarded_by_run") + of(TERMINAL, "foreground_terminal"),
+    "1.8 foreground": of(LIFE, "signals_are_forwarded_by_run", "signals_are_forwarded_by_exec")
+    + of(TERMINAL, "foreground_terminal", "the_terminal_of_exec_follows_the_size_of_ours"),
+    "1.8 exec joins namespaces and cgroups": of(NAMESPACES, "exec_joins_all_of_them")
+    + of(CGROUP, "exec_joins_every_hierarchy", "exec_into_a_leaf_that_became_a_parent"),
     "1.8 standard streams": of("e2e/stdio", "a_pipe_is_opened_anew_by_a_user", "the_terminal_is_the_users"),
     "1.9 strings": of("law/words", "words_that_clients_match"),
     "1.10 state": of(ANSWERS, "state"),
@@ -166,7 +169,8 @@ ERRORS = {
         LIFE, "what_each_status_refuses"
     )
     + of(ANSWERS, "refusals_by_status", "what_a_stopped_container_allows"),
-    "1.11 a failed exec child is reaped": of("e2e/rootless", "a_failed_exec_leaves_nobody"),
+    "1.11 a failed exec child is reaped": of(LIFE, "a_failed_exec_leaves_nobody")
+    + of("e2e/rootless", "a_failed_exec_leaves_nobody"),
     "1.12 container id": of(PARSER, "container_ids", "container_ids_that_are_none"),
     "1.12 cgroup frozen or not empty": of("unit/cgroup/steps", "an_occupied_or_frozen_cgroup_is_refused")
     + of(CGROUP, "a_cgroup_with_processes_is_refused_and_left"),

@@ -334,6 +334,30 @@ def test_exec_into_a_cgroup_below(box: Box) -> None:
     assert "leads out" in refused.err
 
 
+def test_exec_into_a_leaf_that_became_a_parent(box: Box) -> None:
+    """Nobody can live in a v2 cgroup with controllers for its children: exec goes where init went."""
+    controllers = Path(f"{UNIFIED}/cgroup.controllers").read_text().split() if UNIFIED else []
+    if not controllers:
+        pytest.skip("needs a controller in a unified hierarchy")
+    box.up()
+    own = Path(f"{UNIFIED}{box.linux['cgroupsPath']}")
+    below = own / "init.scope"
+    below.mkdir()
+    (below / "cgroup.procs").write_text(str(box.pid()))
+    above = Path(UNIFIED or "") / "cgroup.subtree_control"
+    before = above.read_text().split()
+    try:
+        above.write_text(f"+{controllers[0]}")
+        (own / "cgroup.subtree_control").write_text(f"+{controllers[0]}")
+        outcome = box.exec("cat", "/proc/self/cgroup")
+        assert outcome.status == 0, outcome
+        assert "0::/init.scope" in outcome.lines
+    finally:
+        box.delete("--force")
+        if controllers[0] not in before:
+            above.write_text(f"-{controllers[0]}")
+
+
 def test_ps_lists_the_processes_of_cgroups_below(box: Box) -> None:
     box.up()
     for mount in set(HOST.cgroup_mounts.values()):

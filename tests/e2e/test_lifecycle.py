@@ -64,6 +64,32 @@ def test_signals_are_forwarded_by_run(box: Box) -> None:
         assert running.wait() == 5
 
 
+def test_signals_are_forwarded_by_exec(box: Box) -> None:
+    box.up()
+    script = "trap 'echo got; exit 5' USR1; echo ready; while :; do sleep 0.05; done"
+    command = [box.runtime, "--root", str(box.root), "exec", box.name, "sh", "-c", script]
+    with subprocess.Popen(command, cwd=box.bundle, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGUSR1)
+        assert running.stdout.read() == "got\n"
+        assert running.wait() == 5
+    assert box.state()["status"] == "running"
+
+
+@pytest.mark.parametrize("way", [(), ("--detach",)])
+def test_a_failed_exec_leaves_nobody(box: Box, way: tuple[str, ...]) -> None:
+    """Unreaped it would be a zombie in the container's pid namespace, which could not end before it."""
+    for name, text in (("interpreter", "#!/no/such\n"), ("format", "\0no program")):
+        (box.rootfs / "bin" / name).write_text(text)
+        (box.rootfs / "bin" / name).chmod(0o755)
+    box.up()
+    for failing in (["nope"], ["/tmp"], ["interpreter"], ["format"]):
+        assert box.exec(*failing, options=way).status == 255, failing
+    assert box.exec("true", options=(*way, "--cwd", "/nope")).status == 255
+    assert box.exec("ps", "-o", "comm").lines == ["COMMAND", "sleep", "ps"]
+
+
 def test_create_of_a_taken_id(box: Box) -> None:
     box.create("sleep", "1000")
     second = box.create()

@@ -129,6 +129,18 @@ def test_exec_with_a_terminal(box: Box) -> None:
     os.close(master)
 
 
+def test_the_terminal_of_exec_follows_the_size_of_ours(box: Box) -> None:
+    box.up()
+    script = "stty size; trap 'stty size; exit 3' WINCH; while :; do sleep 0.05; done"
+    running, master = in_terminal(box, "exec", "--tty", box.name, "sh", "-c", script)
+    read_until(master, b"33 44")
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 60, 0, 0))
+    running.send_signal(signal.SIGWINCH)
+    read_until(master, b"50 60")
+    assert running.wait(20) == 3
+    os.close(master)
+
+
 def test_exec_with_a_console_socket(box: Box, listener: socket.socket) -> None:
     box.process["terminal"] = False
     box.up()
