@@ -20,6 +20,11 @@ def quoted(*words: str) -> str:
     )
 
 
+def in_rootfs(path: str) -> str:
+    """An absolute path of the container as the plan shows it, from the directory of the bundle."""
+    return f"rootfs{path}"
+
+
 class Scene:
     """The handles that steps share at run time; planning never touches it.
 

@@ -8,7 +8,7 @@ from ociruntime.core import paths
 from ociruntime.core.cgroup.files import members, read_text, write_text
 from ociruntime.core.errors import StateError, StepError
 from ociruntime.core.kernel.flags import O_PATH
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class MakeCgroup(Step):
     made: tuple[str, ...] = ()  # set by apply, for undo
 
     def describe(self) -> str:
-        return f"mkdir {'-p ' if self.parents else ''}{self.path}"
+        return f"mkdir {'-p ' if self.parents else ''}{quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         for path in (*self.parents, self.path):
@@ -92,7 +92,8 @@ class InheritCpuset(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"for f in cpuset.cpus cpuset.mems; do cat {self.path}/../$f > {self.path}/$f; done"
+        place = quoted(self.path)
+        return f"for f in cpuset.cpus cpuset.mems; do cat {place}/../$f > {place}/$f; done"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         for name in ("cpuset.cpus", "cpuset.mems"):
@@ -118,7 +119,7 @@ class EnableControllers(Step):
 
     def describe(self) -> str:
         return (
-            f"for d in {' '.join(self.above())}; do "
+            f"for d in {quoted(*self.above())}; do "
             "sed 's/[a-z_]*/+&/g' $d/cgroup.controllers > $d/cgroup.subtree_control; done"
         )
 
@@ -161,7 +162,7 @@ class GiveCgroup(Step):
     uid: int = 0
 
     def describe(self) -> str:
-        return f"(cd {self.path} && chown {self.uid} . $(cat /sys/kernel/cgroup/delegate))"
+        return f"(cd {quoted(self.path)} && chown {self.uid} . $(cat /sys/kernel/cgroup/delegate))"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:
@@ -199,7 +200,7 @@ class OpenCgroup(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"exec {{cgroup}}<{self.path}"
+        return f"exec {{cgroup}}<{quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         scene.cgroup = kernel.open(self.path, O_PATH | os.O_DIRECTORY)
@@ -214,7 +215,7 @@ class JoinUnified(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"echo $PID > {self.path}/cgroup.procs  # unless cloned into it"
+        return f"echo $pid > {quoted(self.path)}/cgroup.procs  # unless cloned into it"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         if JOINED not in scene.handles:
@@ -227,7 +228,7 @@ class OpenTasks(Step):
     paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        return "; ".join(f"exec {{tasks{number}}}>{path}/tasks" for number, path in enumerate(self.paths))
+        return "; ".join(f"exec {{tasks{number}}}>{quoted(path)}/tasks" for number, path in enumerate(self.paths))
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         for path in self.paths:
@@ -244,7 +245,7 @@ class EnterTasks(Step):
     paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        return f"echo 0 | tee {' '.join(f'{path}/tasks' for path in self.paths)}"
+        return f"echo 0 | tee {quoted(*(f'{path}/tasks' for path in self.paths))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         for path in self.paths:

@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, OPEN_TREE_CLONE
 from ociruntime.core.rootfs import open_in_root
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 from ociruntime.core.steps.mount import MountFilesystem
 
 TYPE_CHECKING = False
@@ -44,7 +44,9 @@ class LinkControllers(Step):
     links: tuple[tuple[str, str], ...] = ()
 
     def describe(self) -> str:
-        return "; ".join(f"ln -s {target} rootfs{self.destination}/{name}" for name, target in self.links)
+        return "; ".join(
+            f"ln -s {quoted(target, in_rootfs(f'{self.destination}/{name}'))}" for name, target in self.links
+        )
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         directory = open_in_root(kernel, scene.rootfs, self.destination, os.O_RDONLY | os.O_DIRECTORY)

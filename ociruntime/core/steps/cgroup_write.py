@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core import paths
 from ociruntime.core.cgroup.files import read_text, write_text
 from ociruntime.core.errors import HostError, StepError
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class WriteCgroup(Step):
 
     def describe(self) -> str:
         if "\n" in self.value:
-            return "; ".join(f"echo {line} > {self.path}" for line in self.value.split("\n"))
-        return f"echo {self.value} > {self.path}"
+            return "; ".join(f"echo {quoted(line)} > {quoted(self.path)}" for line in self.value.split("\n"))
+        return f"echo {quoted(self.value)} > {quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:

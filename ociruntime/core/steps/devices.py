@@ -14,7 +14,7 @@ from ociruntime.core.kernel.flags import (
     OPEN_TREE_CLONE,
 )
 from ociruntime.core.rootfs import open_parent_in_root
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class Device(Step):
     mode: int = 0
     number: int = 0
     owner: tuple[int, int] = (0, 0)
+
+    def numbers(self) -> str:
+        """Kind and device number as mknod(1) takes them."""
+        kind = {stat.S_IFCHR: "c", stat.S_IFBLK: "b", stat.S_IFIFO: "p"}[stat.S_IFMT(self.mode)]
+        return kind if kind == "p" else f"{kind} {os.major(self.number)} {os.minor(self.number)}"
 
     def open_directory(self, kernel: Kernel, scene: Scene) -> tuple[int, str]:
         """The directory to make it in. A directory that the image made a link is refused."""
@@ -52,9 +57,7 @@ class MakeDevice(Device):
     """mknod(2), then the owner and mode through a descriptor that was verified to be that device."""
 
     def describe(self) -> str:
-        kind = {stat.S_IFCHR: "c", stat.S_IFBLK: "b", stat.S_IFIFO: "p"}[stat.S_IFMT(self.mode)]
-        numbers = "" if kind == "p" else f" {os.major(self.number)} {os.minor(self.number)}"
-        return f"mknod -m {stat.S_IMODE(self.mode):03o} rootfs{self.path} {kind}{numbers}"
+        return f"mknod -m {stat.S_IMODE(self.mode):03o} {quoted(in_rootfs(self.path))} {self.numbers()}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         directory, name = self.open_directory(kernel, scene)
@@ -78,7 +81,8 @@ class BindDevice(Device):
     key: str = ""  # of the handle that OpenDevice may have left
 
     def describe(self) -> str:
-        return f"touch rootfs{self.path} && mount --bind {self.path} rootfs{self.path}"
+        place = quoted(in_rootfs(self.path))
+        return f"touch {place} && mount --bind {quoted(self.path)} {place}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         directory, name = self.open_directory(kernel, scene)

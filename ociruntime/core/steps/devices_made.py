@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ociruntime.core.kernel.flags import AT_FDCWD, MOUNT_ATTR_NODEV, OPEN_TREE_CLONE
+from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.devices import Device
 
 TYPE_CHECKING = False
@@ -21,7 +22,8 @@ class OpenDevice(Device):
     key: str = ""
 
     def describe(self) -> str:
-        return f"mknod {self.directory}/{self.key} && mount --bind {self.directory}/{self.key} <detached>"
+        node = quoted(f"{self.directory}/{self.key}")
+        return f"mknod {node} {self.numbers()} && mount --bind {node} {{{self.key}}}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         node = f"{self.directory}/{self.key}"

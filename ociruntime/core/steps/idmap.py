@@ -7,6 +7,7 @@ import posix as os
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, AT_RECURSIVE, CLONE_NEWUSER, MOUNT_ATTR_IDMAP, OPEN_TREE_CLONE
 from ociruntime.core.rootfs import open_in_proc, write_proc
+from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.mount import OpenBind
 
 TYPE_CHECKING = False
@@ -25,9 +26,9 @@ class OpenIdmappedBind(OpenBind):
 
     def describe(self) -> str:
         if self.joined:
-            return f"mount --bind -o X-mount.idmap=$userns {self.source} <detached>"
+            return f"mount --bind -o X-mount.idmap=$userns {quoted(self.source)} {{{self.key}}}"
         maps = ",".join(f"u:{line.replace(' ', ':')}" for line in self.uids.decode().splitlines())
-        return f"mount --bind -o X-mount.idmap={maps} {self.source} <detached>"
+        return f"mount --bind -o X-mount.idmap={maps} {quoted(self.source)} {{{self.key}}}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         tree = kernel.open_tree(AT_FDCWD, self.source, OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0))

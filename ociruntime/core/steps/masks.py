@@ -15,7 +15,7 @@ from ociruntime.core.kernel.flags import (
     OPEN_TREE_CLONE,
 )
 from ociruntime.core.rootfs import is_directory, open_in_root
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class MaskPaths(Step):
     def describe(self) -> str:
         lines = []
         for path in self.paths:
-            place = f"rootfs{path}"
+            place = quoted(in_rootfs(path))
             lines.append(
                 f"[ -d {place} ] && mount -t tmpfs -o ro,size=0 tmpfs {place} || mount --bind /dev/null {place}"
             )
@@ -92,7 +92,8 @@ class ReadonlyPath(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"mount --rbind rootfs{self.path} rootfs{self.path} && mount -o remount,bind,ro rootfs{self.path}"
+        place = quoted(in_rootfs(self.path))
+        return f"mount --rbind {place} {place} && mount -o remount,bind,ro {place}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:

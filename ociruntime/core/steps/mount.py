@@ -25,7 +25,7 @@ from ociruntime.core.kernel.flags import (
     OPEN_TREE_CLONE,
 )
 from ociruntime.core.rootfs import is_directory, make_dir_in_root, make_file_in_root, open_in_root, refuse_inside_proc
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Attributes(Step):
             kernel.close(tree)
 
     def command(self, source: str, options: str) -> str:
-        return f"mount {options} {source} rootfs{self.destination}"
+        return f"mount {options} {quoted(source, in_rootfs(self.destination))}"
 
 
 class MountFilesystem(Attributes):
@@ -89,7 +89,8 @@ class MountFilesystem(Attributes):
 
     def describe(self) -> str:
         options = self.shown_options or ",".join(self.data)
-        return self.command(self.source or self.fstype, f"-t {self.fstype}" + (f" -o {options}" if options else ""))
+        words = ["-t", self.fstype, *(["-o", options] if options else [])]
+        return self.command(self.source or self.fstype, quoted(*words))
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         mode = self.inherited_mode(kernel, scene)
@@ -163,7 +164,7 @@ class MountTmpfsCopy(MountFilesystem):
     """A tmpfs that begins with what the image holds at its destination (option tmpcopyup)."""
 
     def describe(self) -> str:
-        return f"{super().describe()}; cp -a <what was there> rootfs{self.destination}"
+        return f"{super().describe()}  # with a copy of what it covers"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         from ociruntime.core.steps.copyup import copy_content, copy_tree
@@ -193,7 +194,7 @@ class OpenBind(Attributes):
     key: str = ""
 
     def describe(self) -> str:
-        return f"exec {{{self.key}}}<{self.source}"
+        return f"exec {{{self.key}}}<{quoted(self.source)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         flags = OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0)
@@ -223,7 +224,9 @@ class AttachBind(Attributes):
         return self.command(self.source, "--rbind" if self.recursive else "--bind") + self._remount()
 
     def _remount(self) -> str:
-        return f" && mount -o remount,bind,{self.shown_options} rootfs{self.destination}" if self.shown_options else ""
+        if not self.shown_options:
+            return ""
+        return f" && mount -o {quoted(f'remount,bind,{self.shown_options}', in_rootfs(self.destination))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         tree = scene.handles.pop(self.key)
@@ -245,7 +248,7 @@ class Remount(Attributes):
 
     def describe(self) -> str:
         options = ",".join(part for part in ("remount", "bind" * self.bind, self.shown_options, *self.data) if part)
-        return f"mount -o {options} rootfs{self.destination}"
+        return f"mount -o {quoted(options, in_rootfs(self.destination))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         target = open_in_root(kernel, scene.rootfs, self.destination)
@@ -279,7 +282,7 @@ class MakeReadOnly(Step):
     destination: str = ""
 
     def describe(self) -> str:
-        return f"mount -o remount,bind,ro rootfs{self.destination}"
+        return f"mount -o remount,bind,ro {quoted(in_rootfs(self.destination))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         target = open_in_root(kernel, scene.rootfs, self.destination)
@@ -308,7 +311,7 @@ class MountRootfs(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"mount --rbind {self.path} {self.path}"
+        return f"mount --rbind {quoted(self.path, self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         place = kernel.open(self.path, O_PATH | os.O_DIRECTORY)
@@ -324,7 +327,7 @@ class PrivateParent(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f'mount --make-private "$(findmnt -no TARGET -T {self.path}/..)"'
+        return f'mount --make-private "$(findmnt -no TARGET -T {quoted(self.path + "/..")})"'
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         path = paths.dirname(self.path) or "/"
@@ -362,7 +365,7 @@ class MoveRoot(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"cd rootfs && mount --move {self.path} / && chroot ."
+        return f"cd rootfs && mount --move {quoted(self.path)} / && chroot ."
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         kernel.fchdir(scene.rootfs)
@@ -389,7 +392,7 @@ class OpenRootfs(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"exec {{rootfs}}<{self.path}"
+        return f"exec {{rootfs}}<{quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         scene.rootfs = kernel.open(self.path, O_PATH | os.O_DIRECTORY)

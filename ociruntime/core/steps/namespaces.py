@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.kernel.flags import CLONE_NEWTIME, PR_SET_DUMPABLE
 from ociruntime.core.rootfs import write_proc
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class OpenNamespace(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"exec {{ns_{self.type}}}<{self.path}"
+        return f"exec {{ns_{self.type}}}<{quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         from ociruntime.core.plan.namespaces import FLAGS
@@ -122,7 +122,7 @@ class BecomeRoot(Step):
     keep_groups: bool = False
 
     def describe(self) -> str:
-        return "setpriv --reuid 0 --regid 0 --clear-groups"
+        return f"setpriv --reuid 0 --regid 0 --{'keep' if self.keep_groups else 'clear'}-groups"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         if not self.keep_groups:

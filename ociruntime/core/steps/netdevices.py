@@ -8,7 +8,7 @@ from ociruntime.core import netlink
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import CLONE_NEWNET
 from ociruntime.core.rootfs import open_in_proc
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class MoveDevice(Step):
     was_up: bool = False
 
     def describe(self) -> str:
-        name = f" name {self.new}" if self.new != self.name else ""
-        return f"ip link set {self.name} netns $pid{name} up"
+        name = f" name {quoted(self.new)}" if self.new != self.name else ""
+        return f"ip link set {quoted(self.name)} netns $pid{name} up"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         _open_sides(kernel, scene)

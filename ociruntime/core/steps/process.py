@@ -15,7 +15,7 @@ from ociruntime.core.kernel.flags import (
     PR_SET_NO_NEW_PRIVS,
 )
 from ociruntime.core.rootfs import read_proc, write_proc
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class JoinKeyring(Step):
     label: str = ""
 
     def describe(self) -> str:
-        return f"keyctl session {self.name}"
+        return f"keyctl session {quoted(self.name)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         if self.label:
@@ -267,7 +267,7 @@ class SetAffinity(Step):
     shown: str = ""
 
     def describe(self) -> str:
-        return f"taskset --cpu-list --pid {self.shown} $$"
+        return f"taskset --cpu-list --pid {quoted(self.shown)} $$"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:

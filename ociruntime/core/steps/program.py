@@ -13,7 +13,7 @@ from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError, ProgramError, StepError
 from ociruntime.core.kernel.flags import AT_FDCWD, O_PATH
 from ociruntime.core.rootfs import make_dir_in_root, open_in_root
-from ociruntime.core.steps.base import Step, quoted
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class MakeCwd(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"mkdir -p rootfs{self.path}"
+        return f"mkdir -p {quoted(in_rootfs(self.path))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:

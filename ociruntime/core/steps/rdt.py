@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core.cgroup.files import write_text
 from ociruntime.core.errors import StepError
 from ociruntime.core.resctrl import compare, write_schemata
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ class MakeClos(Step):
     made: bool = False
 
     def describe(self) -> str:
-        words = [f"mkdir {self.path}"] if self.make and (self.own or self.lines) else []
-        return " && ".join([*words, *(f"echo {line!r} > {self.path}/schemata" for line in self.lines)]) or (
-            f"test -d {self.path}"
-        )
+        words = [f"mkdir {quoted(self.path)}"] if self.make and (self.own or self.lines) else []
+        words += [f"echo {quoted(line)} > {quoted(self.path)}/schemata" for line in self.lines]
+        return " && ".join(words) or f"test -d {quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         if self.make and (self.own or self.lines):
@@ -55,7 +54,7 @@ class MakeClos(Step):
                 raise
         except OSError as error:
             hint = "the processor has no more classes of service" if error.errno == 28 else ""
-            raise StepError(f"mkdir {self.path}", code="rdt-clos", errno=error.errno or 0, hint=hint) from None
+            raise StepError(f"mkdir {quoted(self.path)}", code="rdt-clos", errno=error.errno or 0, hint=hint) from None
 
     def undo(self, kernel: Kernel, scene: Scene) -> None:
         if self.made:
@@ -69,7 +68,7 @@ class MakeMonitor(Step):
     made: bool = False
 
     def describe(self) -> str:
-        return f"mkdir {self.path}"
+        return f"mkdir {quoted(self.path)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:
@@ -92,7 +91,7 @@ class JoinClos(Step):
     path: str = ""
 
     def describe(self) -> str:
-        return f"echo $pid > {self.path}/tasks"
+        return f"echo $pid > {quoted(self.path)}/tasks"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         write_text(kernel, f"{self.path}/tasks", str(scene.pid))

@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, O_PATH
 from ociruntime.core.rootfs import write_proc
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SetHostname(Step):
     name: str = ""
 
     def describe(self) -> str:
-        return f"hostname {self.name}"
+        return f"hostname {quoted(self.name)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         kernel.sethostname(self.name)
@@ -54,7 +54,7 @@ class SetDomainname(Step):
     name: str = ""
 
     def describe(self) -> str:
-        return f"domainname {self.name}"
+        return f"domainname {quoted(self.name)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         kernel.setdomainname(self.name)
@@ -67,7 +67,7 @@ class SetSysctl(Step):
     value: str = ""
 
     def describe(self) -> str:
-        return f"sysctl -w {self.key}={self.value}"
+        return f"sysctl -w {quoted(f'{self.key}={self.value}')}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         try:

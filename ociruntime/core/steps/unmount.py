@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import MNT_DETACH, O_PATH, UMOUNT_NOFOLLOW
 from ociruntime.core.rootfs import open_in_root
-from ociruntime.core.steps.base import Step
+from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class RemoveMount(Step):
     destination: str = ""
 
     def describe(self) -> str:
-        return f"umount --lazy rootfs{self.destination}"
+        return f"umount --lazy {quoted(in_rootfs(self.destination))}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         parent, _, name = self.destination.rpartition("/")
