@@ -139,6 +139,7 @@ def _hierarchies(view: View) -> None:
             fstype="tmpfs",
             source="tmpfs",
             data=("mode=755",),
+            shown_options="nosuid,nodev,noexec,mode=755",
             attr_set=SAFE,
             symlinks=False,
         ),
@@ -155,7 +156,7 @@ def _hierarchies(view: View) -> None:
             MOUNTS,
             MountFilesystem(
                 origin=view.origin,
-                shown_options=view.shown,
+                shown_options=",".join([*([view.shown] if view.shown else []), *controllers]),
                 destination=destination,
                 fstype="cgroup",
                 source="cgroup",

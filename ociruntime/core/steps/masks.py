@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 NULL_DEVICE = os.makedev(1, 3)
+EMPTY = "ro,size=0,nr_inodes=2"
 
 
 class MaskPaths(Step):
@@ -39,7 +40,7 @@ class MaskPaths(Step):
         for path in self.paths:
             place = quoted(in_rootfs(path))
             lines.append(
-                f"[ -d {place} ] && mount -t tmpfs -o ro,size=0 tmpfs {place} || mount --bind /dev/null {place}"
+                f"[ -d {place} ] && mount -t tmpfs -o {EMPTY} none {place} || mount --bind /dev/null {place}"
             )
         return "\n".join(lines)
 

@@ -102,7 +102,7 @@ def test_device_rules_name_their_property() -> None:
     rules = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229}]
     draft = drafted(host, {"cgroupsPath": "/x", "resources": {"devices": rules}})
     shown = [(step.describe(), step.origin) for step in draft.stages[HOST]]
-    assert shown[3][0].startswith("echo c *:* m > /cg/devices/x/devices.allow; echo b *:* m > ")
+    assert shown[3][0].startswith("echo 'c *:* m' > /cg/devices/x/devices.allow; echo 'b *:* m' > ")
     assert shown[3][0].count("echo ") == len(DEFAULT_RULES) and shown[3][1] == ""
     assert shown[1:3] == [
         ("echo a > /cg/devices/x/devices.deny", "/linux/resources/devices/0"),
