@@ -80,8 +80,8 @@ def _plan(bundle: str, args: Arguments) -> int:
     elif form == "json":
         from ociruntime.core.jsonio import dumps
 
-        write(1, dumps(as_json(plan, raw.decode())) + "\n")
+        write(1, dumps(as_json(plan, raw.decode(), spec.get("hooks"))) + "\n")
     else:
         colour = posix.isatty(1) and not paths.getenv("NO_COLOR", "")
-        write(1, "\n".join(lines(plan, colour=colour)) + "\n")
+        write(1, "\n".join(lines(plan, spec.get("hooks"), colour=colour)) + "\n")
     return 0

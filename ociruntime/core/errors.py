@@ -26,12 +26,14 @@ class Failure(Exception):
     what    the sentence: what was being done, to which object, and why it failed
     origin  JSON pointer (RFC 6901) of the property at fault, "" where there is none
     errno   what the kernel said, 0 where it was not asked
+    step    what was being done: a step of the plan as `explain` shows it, or what the kind of failure says
     hint    what to do about it, "" where nothing useful can be said
 
     `place` is line and column of the origin in its document, from 1; the explanation looks it up.
     """
 
     default_code = "failure"
+    doing = "run the command"
 
     def __init__(self, what: str, *, code: str = "", origin: str = "", errno: int = 0, hint: str = "") -> None:
         super().__init__(what)
@@ -40,6 +42,7 @@ class Failure(Exception):
         self.origin = origin
         self.errno = errno
         self.hint = hint
+        self.step = self.doing
         self.place = (0, 0)
 
     def line(self) -> str:
@@ -49,7 +52,9 @@ class Failure(Exception):
             reason = os.strerror(self.errno).lower()
             if reason not in text.lower():
                 text += f": {reason}"
-        where = [f"config property {self.origin}"] if self.origin else []
+        where = [name_of(self.errno)] if self.errno else []
+        if self.origin:
+            where.append(f"config property {self.origin}")
         if self.place[0]:
             where.append("line {}, column {}".format(*self.place))
         if where:
@@ -57,6 +62,13 @@ class Failure(Exception):
         if self.hint:
             text += f"; {self.hint}"
         return one_line(text)
+
+
+def name_of(number: int) -> str:
+    """The name of an error number, "ENOENT"."""
+    import errno
+
+    return errno.errorcode.get(number, f"errno {number}")
 
 
 def one_line(text: str) -> str:
@@ -74,39 +86,46 @@ class UsageError(Failure):
     """The command line is wrong."""
 
     default_code = "usage"
+    doing = "read the command line"
 
 
 class ConfigError(Failure):
     """A document of the caller (config.json, process.json, resources) is wrong."""
 
     default_code = "config-invalid"
+    doing = "check the configuration"
 
 
 class StateError(Failure):
     """The container does not exist, exists already, or its status forbids the operation."""
 
     default_code = "state"
+    doing = "look up the state of the container"
 
 
 class HostError(Failure):
     """The host, its kernel or the caller's privilege cannot do what was asked."""
 
     default_code = "host"
+    doing = "see what this host can do"
 
 
 class StepError(Failure):
     """A step of the plan was refused by the kernel."""
 
     default_code = "step"
+    doing = "carry out the plan"
 
 
 class HookError(Failure):
     """A hook could not be run, failed, or exceeded its timeout."""
 
     default_code = "hook"
+    doing = "run a hook"
 
 
 class ProgramError(Failure):
     """The program of the container could not be found or executed."""
 
     default_code = "program"
+    doing = "execute the program"

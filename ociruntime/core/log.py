@@ -11,7 +11,7 @@ import fcntl
 import posix as os
 import time
 
-from ociruntime.core.errors import Failure, HostError
+from ociruntime.core.errors import Failure, HostError, name_of, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,13 +92,18 @@ class Log:
 
     def error(self, failure: Failure) -> None:
         """Record the failure of this call, and say it in one line on stderr."""
-        fields: dict[str, str | int] = {"code": failure.code, "kind": type(failure).__name__}
+        fields: dict[str, str | int] = {
+            "code": failure.code,
+            "kind": type(failure).__name__,
+            "step": one_line(failure.step),
+        }
         if failure.origin:
             fields["origin"] = failure.origin
         if failure.place[0]:
             fields["line"], fields["column"] = failure.place
         if failure.errno:
             fields["errno"] = failure.errno
+            fields["errnoName"] = name_of(failure.errno)
         if failure.hint:
             fields["hint"] = failure.hint
         line = failure.line()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ociruntime.core.launch.hooks import INHERIT
+from ociruntime.core.plan.hooks import INHERIT
 from ociruntime.core.steps.base import quoted
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from ociruntime.core.errors import ConfigError, Failure
 from ociruntime.explain.riddles import WITHOUT_PRIVILEGE, hint
 
 WITH_A_BUNDLE = ("create", "run", "explain")
+# Commands that read a document of their own, by which option, and what its properties are called in config.json
+WITH_A_DOCUMENT = {"exec": ("--process", "/process"), "update": ("--resources", "/linux/resources")}
 PUZZLING = ("init-killed", "init")  # without a property at fault, but the configuration may tell
 
 
@@ -21,28 +23,61 @@ def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
     """
     if failure.code == "container-missing" and args.operands:
         failure.hint = _meant(args.operands[0], _containers(args.g.root)) or failure.hint
-    if command in WITH_A_BUNDLE and (failure.origin or failure.code in PUZZLING):
-        bundle = (args.operands or ["."])[0] if command == "explain" else args.text("--bundle", ".")
-        _by_configuration(failure, os.path.abspath(bundle), args.text("--config"))
+    if failure.origin or failure.code in PUZZLING:
+        if command in WITH_A_BUNDLE:
+            bundle = (args.operands or ["."])[0] if command == "explain" else args.text("--bundle", ".")
+            config = args.text("--config") or os.path.join(bundle, "config.json")
+            _by_configuration(failure, os.path.abspath(bundle), config)
+        elif command in WITH_A_DOCUMENT:
+            _by_document(failure, *WITH_A_DOCUMENT[command], args)
+        elif args.operands:  # what create has kept of the configuration
+            _by_state(failure, os.path.join(args.g.root, args.operands[0]))
     failure.hint = failure.hint or _hint(failure, command)
     return failure
 
 
 def _by_configuration(failure: Failure, bundle: str, config: str) -> None:
     """What the configuration that the command has read tells: the place of the property, and the riddle's answer."""
-    from ociruntime.explain.position import locate
-
     try:
-        with open(config or os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+        with open(config, encoding="utf-8") as file:
             text = file.read()
         spec = json.loads(text)
-        if failure.origin and not failure.place[0]:
-            place = locate(text, failure.origin)
-            failure.place = (place.line, place.column)
     except (OSError, ValueError):
         return  # it is gone
+    _locate(failure, text, failure.origin)
     if isinstance(spec, dict) and not isinstance(failure, ConfigError):
         failure.hint = hint(failure, spec, bundle) or failure.hint
+
+
+def _by_state(failure: Failure, directory: str) -> None:
+    try:
+        with open(os.path.join(directory, "state.json"), encoding="utf-8") as file:
+            bundle = str(json.load(file)["bundle"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    _by_configuration(failure, bundle, os.path.join(directory, "config.json"))
+
+
+def _by_document(failure: Failure, option: str, prefix: str, args: cli.Arguments) -> None:
+    """The place in a document whose root is a part of config.json's."""
+    path = args.text(option)
+    if not path or path == "-" or not failure.origin.startswith(prefix):
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, ValueError):
+        return
+    failure.origin = failure.origin.removeprefix(prefix)
+    _locate(failure, text, failure.origin)
+
+
+def _locate(failure: Failure, text: str, origin: str) -> None:
+    from ociruntime.explain.position import locate
+
+    if origin and not failure.place[0]:
+        place = locate(text, origin)
+        failure.place = (place.line, place.column)
 
 
 def _hint(failure: Failure, command: str) -> str:

@@ -23,9 +23,9 @@ from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, MOUNTS, OPEN
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.cgroup import EnterTasks
-from ociruntime.core.steps.mount import MountRootfs, OpenRootfs
 from ociruntime.core.steps.namespaces import BecomeRoot
 from ociruntime.core.steps.program import home_of
+from ociruntime.core.steps.root import MountRootfs, OpenRootfs
 from ociruntime.explain.hooks import command as hook_command
 from ociruntime.explain.inside import find_inside
 from ociruntime.explain.shell_steps import IMPOSSIBLE, WHILE_IT_WAITS, command, id_maps

@@ -60,6 +60,7 @@ def _rebuilt(record: dict[str, Any]) -> Failure:
         errno=record.get("errno", 0),
         hint=record.get("hint", ""),
     )
+    failure.step = record.get("step", failure.step)
     failure.place = (record.get("line", 0), record.get("column", 0))
     return failure
 

@@ -113,13 +113,13 @@ def bind_source(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("A directory is bound over a file", "step", 'is a directory, and "/etc/passwd" in the image is a file')
+@riddle("A directory is bound over a file", "mount", 'is a directory, and "/etc/passwd" in the image is a file')
 def directory_over_file(box: Box) -> Outcome:
     box.mount("/etc/passwd", box.place, "bind", "bind")
     return box.run("true")
 
 
-@riddle("A file is bound over a directory", "step", 'is a file, and "/etc" in the image is a directory')
+@riddle("A file is bound over a directory", "mount", 'is a file, and "/etc" in the image is a directory')
 def file_over_directory(box: Box) -> Outcome:
     source = box.place / "file"
     source.touch()
@@ -127,7 +127,7 @@ def file_over_directory(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("A component of a mount's destination is a file", "step", '"/etc/passwd" in the image is a file')
+@riddle("A component of a mount's destination is a file", "mount", '"/etc/passwd" in the image is a file')
 def file_in_the_way(box: Box) -> Outcome:
     box.mount("/etc/passwd/below/it", "tmpfs", "tmpfs")
     return box.run("true")
@@ -150,13 +150,13 @@ def proc_covered(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("proc in a user namespace without a pid namespace", "step", "pid namespace of its own")
+@riddle("proc in a user namespace without a pid namespace", "mount", "pid namespace of its own")
 def proc_without_pid(box: Box) -> Outcome:
     in_user_namespace(box, "pid")
     return box.run("true")
 
 
-@riddle("sysfs in a user namespace without a network namespace", "step", "network namespace of its own")
+@riddle("sysfs in a user namespace without a network namespace", "mount", "network namespace of its own")
 def sysfs_without_network(box: Box) -> Outcome:
     in_user_namespace(box, "network")
     return box.run("true")

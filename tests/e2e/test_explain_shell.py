@@ -40,8 +40,7 @@ def script(box: Box) -> Path:
 
 
 def run_script(box: Box) -> str:
-    command = ["sh", script(box)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    result = subprocess.run(["sh", script(box)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert result.returncode == 0 and not result.stderr, result
     return result.stdout
 

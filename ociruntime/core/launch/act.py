@@ -35,6 +35,7 @@ def act(
                 step.apply(kernel, scene)
         except Failure as failure:
             failure.origin = failure.origin or step.origin
+            failure.step = step.describe()
             raise
         except OSError as error:
             raise refused(step, error) from None
@@ -58,7 +59,10 @@ def refused(step: Step, error: OSError) -> StepError:
     """The kernel's no to a step, as one sentence."""
     reason = (error.strerror or str(error)).lower()
     named = f" ({error.filename})" if isinstance(error.filename, str) and error.filename else ""
-    return StepError(f"{step.describe()}: {reason}{named}", errno=error.errno or 0, origin=step.origin)
+    sentence = f"{step.describe()}: {reason}{named}"
+    failure = StepError(sentence, code=step.code, errno=error.errno or 0, origin=step.origin)
+    failure.step = step.describe()
+    return failure
 
 
 def undo(kernel: Kernel, scene: Scene, done: list[Step]) -> None:

@@ -15,7 +15,9 @@ import time
 from ociruntime.core import paths
 from ociruntime.core.errors import HookError, HostError
 from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
+from ociruntime.core.plan.hooks import INHERIT
 from ociruntime.core.record import Record
+from ociruntime.core.steps.base import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +30,6 @@ if TYPE_CHECKING:
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 
 MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, the last ones
-
-# Kinds that run in the runtime's namespaces inherit its environment unless they have their own (as with runc
-# and crun); the host's environment is nothing for the container's namespaces.
-INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
 
 # Annotations of crun's: files that the standard output and error of all hooks are appended to
 OUTPUTS = {"run.oci.hooks.stdout": 1, "run.oci.hooks.stderr": 2}
@@ -89,7 +87,9 @@ def run_hook(
         name = f'{kind} hook {origin.rpartition("/")[2]} "{hook["path"]}"'
         sentence = f"{name} failed after {run.milliseconds} ms: {problem}"
         output = bytes(run.output).decode("utf-8", "replace").strip()
-        raise HookError(f"{sentence}; output: {output}" if output else sentence, origin=origin, code="hook-failed")
+        failure = HookError(f"{sentence}; output: {output}" if output else sentence, origin=origin, code="hook-failed")
+        failure.step = f"{kind} hook: {quoted(hook['path'], *(hook.get('args') or [])[1:])}"
+        raise failure
 
 
 def environment_of(hook: Hook, kind: str, program: Program | None) -> dict[bytes, bytes]:

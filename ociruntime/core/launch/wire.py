@@ -101,13 +101,16 @@ def socket_of(fd: int) -> _socket.socket:
 
 
 def encode_failure(failure: Failure) -> list[bytes]:
-    """A failure as fields: class, code, sentence, origin, errno, hint."""
-    text = (type(failure).__name__, failure.code, failure.what, failure.origin, str(failure.errno), failure.hint)
+    """A failure as fields: class, code, sentence, origin, errno, hint, step."""
+    kind, number = type(failure).__name__, str(failure.errno)
+    text = (kind, failure.code, failure.what, failure.origin, number, failure.hint, failure.step)
     return [paths.fsencode(part.replace("\0", " ")) for part in text]
 
 
 def decode_failure(fields: list[bytes]) -> Failure:
     """The failure of the other side, of the same class."""
-    name, code, what, origin, number, hint = (paths.fsdecode(field) for field in fields)
+    name, code, what, origin, number, hint, step = (paths.fsdecode(field) for field in fields)
     kind: type[Failure] = getattr(errors, name, StepError)
-    return kind(what, code=code, origin=origin, errno=int(number), hint=hint)
+    failure = kind(what, code=code, origin=origin, errno=int(number), hint=hint)
+    failure.step = step
+    return failure

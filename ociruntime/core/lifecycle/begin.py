@@ -51,10 +51,14 @@ def _refused(kernel: Kernel, document: dict[str, Any], index: int, number: int) 
         if first <= index:
             shown, origin = deed, pointer
     if not shown.startswith("exec "):
-        return StepError(f"{shown}: {os.strerror(number).lower()}", errno=number, origin=origin, code="last-step")
-    hint = _explain(kernel, document, number)
-    sentence = f"exec {document.get('file') or shown[5:]}: {os.strerror(number).lower()}"
-    return ProgramError(sentence, errno=number, origin=origin, code="program-exec", hint=hint)
+        sentence = f"{shown}: {os.strerror(number).lower()}"
+        failure: Failure = StepError(sentence, errno=number, origin=origin, code="last-step")
+    else:
+        hint = _explain(kernel, document, number)
+        sentence = f"exec {document.get('file') or shown[5:]}: {os.strerror(number).lower()}"
+        failure = ProgramError(sentence, errno=number, origin=origin, code="program-exec", hint=hint)
+    failure.step = shown
+    return failure
 
 
 def _explain(kernel: Kernel, document: dict[str, Any], number: int) -> str:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 OUTPUTS = ("run.oci.hooks.stdout", "run.oci.hooks.stderr")
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
+# Kinds that run in the runtime's namespaces inherit its environment unless they have their own (as with runc
+# and crun); the host's environment is nothing for the container's namespaces.
+INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
+
 
 def contribute(draft: Draft) -> None:
     """Hooks are no steps: the lifecycle runs them (launch/hooks.py). A wrong one is told before it is needed."""

@@ -8,17 +8,18 @@ from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_REC, MS_SHARED
 from ociruntime.core.plan.draft import MOUNTS, ROOT
 from ociruntime.core.plan.mountoptions import PROPAGATION
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath
-from ociruntime.core.steps.mount import (
+from ociruntime.core.steps.program import MakeCwd
+from ociruntime.core.steps.root import (
     ChangeRoot,
     MountRootfs,
     MoveRoot,
     OpenRootfs,
     PivotRoot,
     PrivateParent,
+    RootPropagation,
+    RootReadonly,
     SetPropagation,
 )
-from ociruntime.core.steps.program import MakeCwd
-from ociruntime.core.steps.root import RootPropagation, RootReadonly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

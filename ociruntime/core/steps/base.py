@@ -46,6 +46,7 @@ class Scene:
 class Step(Record):
     """One small deed. `origin` is the JSON pointer of the property that asks for it, "" for our own."""
 
+    code = "step"  # of the failure when the kernel refuses it, see act.refused
     origin: str = ""
 
     def describe(self) -> str:

@@ -40,6 +40,7 @@ class MountUnified(MountFilesystem):
 class LinkControllers(Step):
     """Names of single controllers for a hierarchy that several share: cpu -> cpu,cpuacct."""
 
+    code = "mount"
     destination: str = ""
     links: tuple[tuple[str, str], ...] = ()
 

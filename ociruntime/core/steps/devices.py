@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Device(Step):
     """A device file: its path in the container, st_mode, device number and owner."""
 
+    code = "device"
     path: str = ""
     mode: int = 0
     number: int = 0
@@ -125,6 +126,8 @@ class BindDevice(Device):
 
 class DefaultLinks(Step):
     """/dev/fd, stdin, stdout, stderr and ptmx (config-linux.md, Dev symbolic links, Default Devices)."""
+
+    code = "device"
 
     LINKS = (
         ("fd", "/proc/self/fd"),

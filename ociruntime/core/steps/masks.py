@@ -5,7 +5,7 @@ from __future__ import annotations
 import _stat as stat
 import posix as os
 
-from ociruntime.core.errors import HostError
+from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.kernel.flags import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -33,35 +33,42 @@ class MaskPaths(Step):
     all directories: one tmpfs each has exhausted hosts with many containers.
     """
 
+    code = "mask"
     paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
         lines = []
         for path in self.paths:
             place = quoted(in_rootfs(path))
-            lines.append(
-                f"[ -d {place} ] && mount -t tmpfs -o {EMPTY} none {place} || mount --bind /dev/null {place}"
-            )
+            lines.append(f"[ -d {place} ] && mount -t tmpfs -o {EMPTY} none {place} || mount --bind /dev/null {place}")
         return "\n".join(lines)
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         covers: dict[bool, int] = {}
         for path in self.paths:
             try:
-                target = open_in_root(kernel, scene.rootfs, path)
-            except (FileNotFoundError, NotADirectoryError):
-                continue  # nothing there to hide
-            directory = is_directory(kernel, target)
-            if directory in covers:
-                cover = kernel.open_tree(covers[directory], "", OPEN_TREE_CLONE | AT_EMPTY_PATH)
-                kernel.move_mount(cover, target)
-                kernel.close(cover)
-            else:
-                covers[directory] = empty_directory(kernel) if directory else null_device(kernel)
-                kernel.move_mount(covers[directory], target)
-            kernel.close(target)
+                self._mask(kernel, scene, path, covers)
+            except OSError as error:
+                raise StepError(f"cannot mask {path}", code="mask", errno=error.errno or 0) from None
         for cover in covers.values():
             kernel.close(cover)
+
+    @staticmethod
+    def _mask(kernel: Kernel, scene: Scene, path: str, covers: dict[bool, int]) -> None:
+        """Cover one path; the first cover of a kind is kept to be cloned for the others."""
+        try:
+            target = open_in_root(kernel, scene.rootfs, path)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # nothing there to hide
+        directory = is_directory(kernel, target)
+        if directory in covers:
+            cover = kernel.open_tree(covers[directory], "", OPEN_TREE_CLONE | AT_EMPTY_PATH)
+            kernel.move_mount(cover, target)
+            kernel.close(cover)
+        else:
+            covers[directory] = empty_directory(kernel) if directory else null_device(kernel)
+            kernel.move_mount(covers[directory], target)
+        kernel.close(target)
 
 
 def null_device(kernel: Kernel) -> int:
@@ -90,6 +97,7 @@ def empty_directory(kernel: Kernel) -> int:
 class ReadonlyPath(Step):
     """Bind a path over itself, read-only; a missing one is no error, as everywhere."""
 
+    code = "mask"
     path: str = ""
 
     def describe(self) -> str:

@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import posix as os
 
-from ociruntime.core import paths
 from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import (
-    AT_EMPTY_PATH,
     AT_FDCWD,
     AT_RECURSIVE,
-    MNT_DETACH,
     MOUNT_ATTR_RDONLY,
-    MS_MOVE,
-    MS_PRIVATE,
     MS_REC,
-    MS_SLAVE,
-    O_PATH,
     OPEN_TREE_CLONE,
 )
 from ociruntime.core.rootfs import is_directory, make_dir_in_root, make_file_in_root, open_in_root, refuse_inside_proc
@@ -38,6 +31,7 @@ EPERM = 1
 class Attributes(Step):
     """What every kind of mount may ask for, and how it is given to a detached mount."""
 
+    code = "mount"
     destination: str = ""
     attr_set: int = 0
     attr_clr: int = 0
@@ -279,6 +273,7 @@ AT_EMPTY_PATH_PICK = 1 | 8  # FSPICK_CLOEXEC | FSPICK_EMPTY_PATH (linux/mount.h)
 class MakeReadOnly(Step):
     """Close a mount for writing once everything in it is in place."""
 
+    code = "mount"
     destination: str = ""
 
     def describe(self) -> str:
@@ -290,109 +285,3 @@ class MakeReadOnly(Step):
             kernel.mount_setattr(target, 0, attr_set=MOUNT_ATTR_RDONLY)
         finally:
             kernel.close(target)
-
-
-class SetPropagation(Step):
-    """Decide what flows between the host's mounts and ours, before the first mount is made."""
-
-    change: int = 0
-    word: str = ""
-
-    def describe(self) -> str:
-        return f"mount --make-{self.word} /"
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        kernel.mount("", "/", "", self.change)
-
-
-class MountRootfs(Step):
-    """The root file system as a mount of its own, which pivot_root(2) asks for; from here on all paths are in it."""
-
-    path: str = ""
-
-    def describe(self) -> str:
-        return f"mount --rbind {quoted(self.path, self.path)}"
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        place = kernel.open(self.path, O_PATH | os.O_DIRECTORY)
-        tree = kernel.open_tree(place, "", OPEN_TREE_CLONE | AT_EMPTY_PATH | AT_RECURSIVE)
-        kernel.move_mount(tree, place)
-        kernel.close(place)
-        scene.rootfs = tree
-
-
-class PrivateParent(Step):
-    """pivot_root(2) refuses a root whose parent mount is shared; only that one is made private."""
-
-    path: str = ""
-
-    def describe(self) -> str:
-        return f'mount --make-private "$(findmnt -no TARGET -T {quoted(self.path + "/..")})"'
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        path = paths.dirname(self.path) or "/"
-        while True:
-            try:
-                kernel.mount("", path, "", MS_PRIVATE)
-                return
-            except OSError as error:
-                if error.errno != 22 or path == "/":  # EINVAL: not a mount point, so its parent may be
-                    raise
-                path = paths.dirname(path)
-
-
-class PivotRoot(Step):
-    """Make the root file system the root, and let go of the host's (pivot_root(2), NOTES)."""
-
-    def describe(self) -> str:
-        return "cd rootfs && pivot_root . . && umount -l ."
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        old = kernel.open("/", O_PATH | os.O_DIRECTORY)
-        kernel.fchdir(scene.rootfs)
-        kernel.pivot_root(".", ".")
-        # The old root now covers ours; as a slave its unmounting does not reach the host
-        kernel.fchdir(old)
-        kernel.mount("", ".", "", MS_SLAVE | MS_REC)
-        kernel.umount2(".", MNT_DETACH)
-        kernel.close(old)
-        kernel.chdir("/")
-
-
-class MoveRoot(Step):
-    """What is left where pivot_root(2) is impossible, as on a ramfs (--no-pivot); weaker by nature."""
-
-    path: str = ""
-
-    def describe(self) -> str:
-        return f"cd rootfs && mount --move {quoted(self.path)} / && chroot ."
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        kernel.fchdir(scene.rootfs)
-        kernel.mount(self.path, "/", "", MS_MOVE)
-        kernel.chroot(".")
-        kernel.chdir("/")
-
-
-class ChangeRoot(Step):
-    """Without a mount namespace of its own there is nothing to pivot."""
-
-    def describe(self) -> str:
-        return "cd rootfs && chroot ."
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        kernel.fchdir(scene.rootfs)
-        kernel.chroot(".")
-        kernel.chdir("/")
-
-
-class OpenRootfs(Step):
-    """The handle of a root file system that is not mounted anew (no mount namespace)."""
-
-    path: str = ""
-
-    def describe(self) -> str:
-        return f"exec {{rootfs}}<{quoted(self.path)}"
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        scene.rootfs = kernel.open(self.path, O_PATH | os.O_DIRECTORY)

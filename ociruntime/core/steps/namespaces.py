@@ -48,6 +48,7 @@ class OpenNamespace(Step):
 class Unshare(Step):
     """A namespace that must be made later than the clone."""
 
+    code = "namespace"
     flags: int = 0
     word: str = ""
 
@@ -65,6 +66,7 @@ class TimeOffsets(Step):
     host's root (proc(5)), so for this one write it is dumpable; nobody else lives in that namespace yet.
     """
 
+    code = "namespace"
     lines: bytes = b""
 
     def describe(self) -> str:
@@ -119,6 +121,7 @@ class MapIds(Step):
 class BecomeRoot(Step):
     """uid and gid 0 of the user namespace, which has every capability in it."""
 
+    code = "namespace"
     keep_groups: bool = False
 
     def describe(self) -> str:

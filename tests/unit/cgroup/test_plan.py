@@ -106,7 +106,7 @@ def test_device_rules_name_their_property() -> None:
     assert shown[3][0].count("echo ") == len(DEFAULT_RULES) and shown[3][1] == ""
     assert shown[1:3] == [
         ("echo a > /cg/devices/x/devices.deny", "/linux/resources/devices/0"),
-        ("echo c 10:229 rwm > /cg/devices/x/devices.allow", "/linux/resources/devices/1"),
+        ("echo 'c 10:229 rwm' > /cg/devices/x/devices.allow", "/linux/resources/devices/1"),
     ]
 
 

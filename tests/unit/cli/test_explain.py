@@ -40,6 +40,14 @@ def test_namespaces_are_new_or_joined() -> None:
     assert "/linux/namespaces  unshare --pid --fork --net" in text
 
 
+def test_hooks_stand_where_they_run() -> None:
+    first = {"path": "/h", "args": ["h", "a b"], "timeout": 3}
+    hooks = {"prestart": [first], "poststop": [{"path": "/i", "env": ["A=b"]}]}
+    text = lines(plan(), hooks)
+    assert "/hooks/prestart/0  timeout 3 /h 'a b' < state.json" in text
+    assert text[-1] == "/hooks/poststop/0  env -i A=b /i < state.json"
+
+
 def test_calls_without_words_are_part_of_the_one_before() -> None:
     text = lines(plan(last=[LastCall(name="capset", shown="capsh"), LastCall(name="prctl")]))
     assert text[-1].split() == ["capsh"]

@@ -12,7 +12,7 @@ from ociruntime.core.log import Log, render
 from ociruntime.core.options import Globals
 
 FAILURE = ConfigError('"x" is\nno mount', code="mount", origin="/mounts/3", errno=2, hint="look there")
-LINE = '"x" is no mount: no such file or directory (config property /mounts/3); look there'
+LINE = '"x" is no mount: no such file or directory (ENOENT, config property /mounts/3); look there'
 
 
 def opened(path: Path | None, log_format: str = "text", debug: bool = False) -> Log:
@@ -35,7 +35,9 @@ def test_json_log_holds_exactly_one_record(tmp_path: Path, capfd: pytest.Capture
         "code": "mount",
         "kind": "ConfigError",
         "origin": "/mounts/3",
+        "step": "check the configuration",
         "errno": 2,
+        "errnoName": "ENOENT",
         "hint": "look there",
     }
     assert capfd.readouterr().err == LINE + "\n"
@@ -46,7 +48,7 @@ def test_text_log_is_that_of_logrus(tmp_path: Path) -> None:
     text = (tmp_path / "log").read_text()
     time, rest = text.split(" ", 1)
     assert datetime.fromisoformat(time.removeprefix("time=").strip('"'))
-    assert rest == 'level=error msg="no \\"x\\"" code="host" kind="HostError"\n'
+    assert rest == 'level=error msg="no \\"x\\"" code="host" kind="HostError" step="see what this host can do"\n'
 
 
 def test_log_is_appended_and_closed_on_exec(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_without_a_file_people_get_a_line_and_programs_a_record(capfd: pytest.Ca
 def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(HostError) as refusal:
         opened(tmp_path / "missing" / "log")
-    assert refusal.value.line() == f"open {tmp_path}/missing/log: no such file or directory"
+    assert refusal.value.line() == f"open {tmp_path}/missing/log: no such file or directory (ENOENT)"
 
 
 def test_a_full_disk_does_not_silence_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -26,9 +26,18 @@ from ociruntime.core.steps.base import Scene
 from ociruntime.core.steps.console import Console
 from ociruntime.core.steps.devices import BindDevice, MakeDevice
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath, null_device
-from ociruntime.core.steps.mount import ChangeRoot, MoveRoot, OpenRootfs, PivotRoot, PrivateParent, SetPropagation
 from ociruntime.core.steps.namespaces import BecomeRoot, LoopbackUp, MapIds, OpenNamespace, TimeOffsets, Unshare
-from ociruntime.core.steps.root import RootPropagation, RootReadonly, sysctl_path
+from ociruntime.core.steps.root import (
+    ChangeRoot,
+    MoveRoot,
+    OpenRootfs,
+    PivotRoot,
+    PrivateParent,
+    RootPropagation,
+    RootReadonly,
+    SetPropagation,
+    sysctl_path,
+)
 from tests.unit.plan.drafts import NAMESPACES, plan, spec, steps, told
 from tests.unit.recorder import Recorder
 

@@ -28,7 +28,7 @@ def test_a_failure_of_the_child_is_raised_in_the_parent() -> None:
 
 def test_an_unknown_class_of_failure_is_still_one() -> None:
     with pytest.raises(StepError, match="x"):
-        raise wire.decode_failure([b"Nonsense", b"code", b"x", b"", b"0", b""])
+        raise wire.decode_failure([b"Nonsense", b"code", b"x", b"", b"0", b"", b"mount"])
 
 
 @pytest.mark.parametrize("said", [[wire.MOUNTED, wire.MOUNTED], [wire.READY, wire.READY], [wire.READY, wire.CONSOLE]])

@@ -41,7 +41,8 @@ def test_a_missing_bundle(tmp_path: Path) -> None:
     error = refused(tmp_path / "none" / "config.json")
     assert error.code == "config-file"
     assert error.line() == (
-        f"cannot read {tmp_path}/none/config.json: no such file or directory; the bundle {tmp_path}/none does not exist"
+        f"cannot read {tmp_path}/none/config.json: no such file or directory (ENOENT); "
+        f"the bundle {tmp_path}/none does not exist"
     )
 
 
@@ -52,7 +53,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_directory_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "config.json").mkdir()
-    assert refused(tmp_path / "config.json").line().endswith("is a directory")
+    assert refused(tmp_path / "config.json").line().endswith("is a directory (EISDIR)")
 
 
 def test_a_fifo_in_its_place_does_not_hang(tmp_path: Path) -> None:
