@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +17,21 @@ from typing import Any
 import attrs
 
 from ociruntime.core.errors import Failure
+from ociruntime.explain import program
 from ociruntime.explain.inside import find_inside
 
 SECCOMP_FILTER = "2"  # /proc/self/status, Seccomp:
 SYS_ADMIN = 21
+LOCKED = ((os.ST_RDONLY, "ro"), (os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
 MOST_RANGES = 340  # user_namespaces(7)
 # Switches of distributions, and the value that forbids user namespaces to ordinary users
 FORBIDDING = (("kernel/unprivileged_userns_clone", "0"), ("kernel/apparmor_restrict_unprivileged_userns", "1"))
+# Directories of proc and sysfs that are for mounting on, so that they hide nothing (sysfs_create_mount_point)
+EMPTY = (
+    "/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/sys/fs/cgroup", "/sys/fs/bpf", "/sys/fs/fuse/connections",
+    "/sys/fs/pstore", "/sys/fs/resctrl", "/sys/fs/selinux", "/sys/fs/smackfs", "/sys/firmware/efi/efivars",
+    "/sys/kernel/config", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing",
+)  # fmt: skip
 WITHOUT_PRIVILEGE = "this needs root, or a user namespace: ociruntime spec --rootless writes a configuration with one"
 
 
@@ -101,7 +110,8 @@ def _status(name: str) -> str:
 def covered(place: str) -> list[str]:
     """Mount points below `place` here: what makes a new instance of its file system show more than this one."""
     points = [line.split()[4] for line in _text("/proc/self/mountinfo").splitlines()]
-    return [point for point in dict.fromkeys(points) if point.startswith(f"{place}/")]
+    below = [point for point in dict.fromkeys(points) if point.startswith(f"{place}/")]
+    return [point for point in below if not f"{point}/".startswith(tuple(f"{empty}/" for empty in EMPTY))]
 
 
 def ordinary_user(case: Case) -> str:
@@ -135,7 +145,34 @@ def locked_flags(case: Case) -> str:
     """Flags of mounts that came from outside cannot be loosened (mount_namespaces(7))."""
     if case.errno != errno.EPERM or "remount" not in case.mount.get("options", []) or not case.in_user_namespace:
         return ""
-    return "flags of a mount that a user namespace inherited are locked: ask for the same ones, or stricter"
+    source = case.mount.get("source") or ""
+    path = os.path.join(case.bundle, source)
+    flags = os.statvfs(path).f_flag if source and os.path.exists(path) else 0
+    locked = ", ".join(word for flag, word in LOCKED if flags & flag)
+    which = f": {locked}" if locked else ""
+    return f"flags of a mount that a user namespace inherited are locked{which}; keep them, or mount it anew outside"
+
+
+def unmapped_option(case: Case) -> str:
+    """A file system whose option names an owner that the user namespace has not got (devpts and tmpfs: EINVAL)."""
+    if case.errno != errno.EINVAL:
+        return ""
+    for option in case.mount.get("options", []):
+        kind, equals, number = option.partition("=")
+        if kind in ("uid", "gid") and equals and number.isdigit() and not _mapped(case, kind, int(number)):
+            who = "user" if kind == "uid" else "group"
+            missing = f"{who} {number} is not mapped in the user namespace"
+            return f"{missing}: remove {option}, or add it to linux.{kind}Mappings"
+    return ""
+
+
+def _mapped(case: Case, kind: str, number: int) -> bool:
+    """Whether an id exists where the mounts are made."""
+    if case.new("user"):
+        listed = case.linux.get(f"{kind}Mappings", [])
+        return any(item["containerID"] <= number < item["containerID"] + item["size"] for item in listed)
+    own = (line.split() for line in _text(f"/proc/self/{kind}_map").splitlines())
+    return any(int(first) <= number < int(first) + int(count) for first, _, count in own)
 
 
 def foreign_filesystem(case: Case) -> str:
@@ -197,6 +234,29 @@ def _prefixes(path: str) -> list[str]:
     return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
+def hook_not_executed(case: Case) -> str:
+    """A hook that execve refused: what its file, or the way to it, tells."""
+    words = case.failure.origin.split("/")
+    if words[1:2] != ["hooks"] or not case.errno or not words[3:]:
+        return ""
+    path = case.spec["hooks"][words[2]][int(words[3])]["path"]
+    found = find_inside(case.rootfs, path) if words[2] == "startContainer" else path
+    if not found or not os.path.lexists(found):
+        inside = " in the root file system" if words[2] == "startContainer" else ""
+        return f"there is no {path}{inside}: look for it where the hook was installed, hooks have no PATH"
+    if case.errno == errno.EACCES and os.path.isfile(found) and not os.stat(found).st_mode & 0o111:
+        return f"it lacks the x permission: chmod +x {path}"
+    return program.hint(case.errno, path, _beginning, os.uname().machine)
+
+
+def _beginning(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return None
+
+
 def noexec(case: Case) -> str:
     """A program on a mount of the configuration that has noexec."""
     name = (case.spec.get("process", {}).get("args") or [""])[0]
@@ -249,9 +309,14 @@ def clone_exhausted(case: Case) -> str:
         _, names, path = line.split(":", 2)
         if names in ("", "pids"):
             for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/pids"):
-                most = _text(f"{root}{path}/pids.max").strip()
-                if most.isdigit() and int(_text(f"{root}{path}/pids.current")) >= int(most):
-                    return f"{root}{path}/pids.max is {most}, and as many run"
+                # A limit holds for all below it
+                for above in (path.rstrip("/"), *(str(parent).rstrip("/") for parent in Path(path).parents)):
+                    most = _text(f"{root}{above}/pids.max").strip()
+                    if most.isdigit() and int(_text(f"{root}{above}/pids.current")) >= int(most):
+                        return f"{root}{above}/pids.max is {most}, and as many run"
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if os.geteuid() and soft != resource.RLIM_INFINITY:
+        return f"RLIMIT_NPROC (ulimit -u) is {soft}, and as many processes of user {os.geteuid()} run"
     return ""
 
 
@@ -298,10 +363,12 @@ RIDDLES: tuple[Callable[[Case], str], ...] = (
     ordinary_user,
     fully_visible,
     locked_flags,
+    unmapped_option,
     foreign_filesystem,
     unknown_filesystem,
     missing_component,
     file_and_directory,
+    hook_not_executed,
     noexec,
     clone_limits,
     clone_refused,

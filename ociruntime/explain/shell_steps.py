@@ -162,6 +162,7 @@ WORDS: dict[type[Step], Callable[[Any], str]] = {
     stdio.GivePipes: _pipes,
     cgroup.MakeCgroup: _cgroup,
     cgroup.EnterTasks: _tasks,
+    cgroup.EnableControllers: lambda step: f"{step.describe()} || :",
     cgroup.JoinUnified: lambda step: f"echo 0 > {quoted(step.path)}/cgroup.procs",
 }
 # A scope is systemd's to make, for a process that is there already.

@@ -162,14 +162,32 @@ def sysfs_without_network(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("A remount that would loosen locked flags", "")
-def locked_flags(box: Box) -> Outcome:
+@riddle("The group of terminals is not mapped", "mount-option", "group 5 is not mapped", "remove gid=5")
+def terminal_group(box: Box) -> Outcome:
     in_user_namespace(box)
+    box.linux["uidMappings"] = box.linux["gidMappings"] = [{"containerID": 0, "hostID": 0, "size": 1}]
+    return box.run("true")
+
+
+@riddle("sysfs in a user namespace, where part of the outer one is covered", "mount-option", "/sys/kernel", "unmask")
+def sys_covered(box: Box) -> Outcome:
+    in_user_namespace(box)
+    others = "awk '/ - sysfs / && $5 != \"/sys\" { print $5 }' /proc/self/mountinfo"
+    script = f'for place in $({others}); do umount -l "$place"; done; mount -t tmpfs none /sys/kernel && exec "$@"'
+    box.before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    return box.run("true")
+
+
+@riddle("A remount that would loosen locked flags", "mount", "are locked: ro, nosuid, nodev, noexec")
+def locked_flags(box: Box) -> Outcome:
+    box.linux.pop("resources")
     source = box.place / "locked"
     source.mkdir()
     box.mount("/mnt", source, "bind", "bind")
     box.mount("/mnt", source, "bind", "bind", "remount", "rw", "suid", "dev", "exec")
-    script = f'mount -t tmpfs -o ro,nosuid,nodev,noexec none {source} && exec "$@"'
+    box.spec["mounts"][2]["options"].remove("gid=5")
+    inner = "unshare --user --map-root-user --mount"
+    script = f'mount -t tmpfs -o ro,nosuid,nodev,noexec none {source} && exec {inner} "$@"'
     box.before = ["unshare", "--mount", "sh", "-c", script, "sh"]
     return box.run("true")
 
@@ -225,6 +243,54 @@ def id_map(box: Box) -> Outcome:
     return box.run("true")
 
 
+def ordinary(box: Box, uid: int, *limits: str) -> None:
+    """Started by a user who is not root, with a user namespace of the runtime's."""
+    for path in (box.place, box.bundle):
+        path.chmod(0o777)
+    for parent in box.place.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    box.log.unlink(missing_ok=True)
+    user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    box.before = [*user, *limits, "env", f"XDG_RUNTIME_DIR={box.place}"]
+
+
+@riddle("Ids that newuidmap does not grant", "idmap-refused", "/etc/subuid", "nobody:100000:1000")
+def newuidmap(box: Box) -> Outcome:
+    in_user_namespace(box)
+    ranges = [(0, 65534, 1), (1, 100000, 1000)]
+    box.linux["uidMappings"] = box.linux["gidMappings"] = [
+        {"containerID": inside, "hostID": outside, "size": size} for inside, outside, size in ranges
+    ]
+    del box.linux["cgroupsPath"]
+    ordinary(box, 65534)
+    return box.run("true")
+
+
+@riddle("A limit of processes of the cgroup", "clone", "pids.max is 1, and as many run")
+def pids_limit(box: Box) -> Outcome:
+    place = Path("/sys/fs/cgroup/pids" if Path("/sys/fs/cgroup/pids").is_dir() else "/sys/fs/cgroup")
+    place = place / f"{box.name}-caller"
+    place.mkdir()
+    (place / "pids.max").write_text("1")
+    box.before = ["sh", "-c", f'echo 0 > {place}/cgroup.procs && exec "$@"', "sh"]
+    try:
+        return box.run("true", timeout=20)
+    except subprocess.TimeoutExpired:
+        return Outcome(124, "", "(hangs)")
+    finally:
+        remove(place)
+
+
+@riddle("A limit of processes of the user", "clone", "RLIMIT_NPROC (ulimit -u) is 1")
+def user_limit(box: Box) -> Outcome:
+    in_user_namespace(box)
+    box.linux["uidMappings"] = box.linux["gidMappings"] = [{"containerID": 0, "hostID": 1509, "size": 1}]
+    del box.linux["cgroupsPath"]
+    ordinary(box, 1509, "prlimit", "--nproc=1:1")
+    return box.run("true")
+
+
 @riddle("A hard limit above the runtime's own", "rlimit", "CAP_SYS_RESOURCE")
 def rlimit(box: Box) -> Outcome:
     box.process["rlimits"] = [{"type": "RLIMIT_NPROC", "soft": 9000, "hard": 9000}]
@@ -265,16 +331,22 @@ def too_new(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("A hook that fails", "hook-failed", "failed after", "exit status 3", "no bridge here")
+@riddle("A hook that fails", "hook-failed", "failed after", "exit status 3", "command: /bin/sh -c", "no bridge here")
 def hook(box: Box) -> Outcome:
     words = ["sh", "-c", "echo no bridge here >&2; exit 3"]
     box.spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": words}]}
     return box.run("true")
 
 
-@riddle("An AppArmor profile on a host without AppArmor", "apparmor-disabled", "AppArmor is not enabled")
-def apparmor(box: Box) -> Outcome:
-    box.process["apparmorProfile"] = "no-such-profile"
+@riddle("A hook that is not there", "hook-failed", "no such file or directory", "look for it")
+def hook_missing(box: Box) -> Outcome:
+    box.spec["hooks"] = {"createRuntime": [{"path": "/opt/bridge/plug"}]}
+    return box.run("true")
+
+
+@riddle("A hook that does not end", "hook-failed", "did not end within 1 s", "sleep 20")
+def hook_timeout(box: Box) -> Outcome:
+    box.spec["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "20"], "timeout": 1}]}
     return box.run("true")
 
 
@@ -288,15 +360,58 @@ def user_unmapped(box: Box) -> Outcome:
 @riddle("An ordinary user without a user namespace", "", "user namespace")
 def no_privilege(box: Box) -> Outcome:
     box.linux.pop("resources")
-    for path in (box.place, box.bundle):
-        path.chmod(0o777)
-    for parent in box.place.parents:
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    box.log.unlink(missing_ok=True)
-    box.before = ["setpriv", "--reuid=1507", "--regid=1507", "--clear-groups", "env", "XDG_RUNTIME_DIR=/tmp"]
+    ordinary(box, 1507)
     return box.run("true")
 
 
-if os.path.exists("/sys/module/apparmor/parameters/enabled"):
-    del RIDDLES["apparmor"]  # it needs another riddle there: tests/e2e/test_apparmor.py
+if not os.path.exists("/sys/module/apparmor/parameters/enabled"):
+
+    @riddle("An AppArmor profile on a host without AppArmor", "apparmor-disabled", "AppArmor is not enabled")
+    def apparmor(box: Box) -> Outcome:
+        box.process["apparmorProfile"] = "no-such-profile"
+        return box.run("true")
+
+else:
+
+    @riddle("An AppArmor profile that is not loaded", "apparmor-profile", "it is not loaded", "apparmor_parser")
+    def apparmor_profile(box: Box) -> Outcome:
+        box.process["apparmorProfile"] = "no-such-profile"
+        return box.run("true")
+
+
+if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+
+    def delegated(box: Box, controllers: str) -> Path:
+        """A cgroup that belongs to user 1507, with these controllers below it, and where the runtime is in it."""
+        above = Path("/sys/fs/cgroup") / f"{box.name}-above"
+        own, caller = above / "own", above / "own/caller"
+        caller.mkdir(parents=True)
+        (above / "cgroup.subtree_control").write_text(controllers)
+        for path in (own, own / "cgroup.procs", own / "cgroup.subtree_control", caller, caller / "cgroup.procs"):
+            os.chown(path, 1507, 1507)
+        return caller
+
+    def from_cgroup(box: Box, controllers: str, path: str = "") -> Outcome:
+        in_user_namespace(box)
+        box.linux["uidMappings"] = box.linux["gidMappings"] = [{"containerID": 0, "hostID": 1507, "size": 1}]
+        box.spec["mounts"][2]["options"].remove("gid=5")
+        box.linux["resources"] = {"memory": {"limit": 64 << 20}}
+        del box.linux["cgroupsPath"]
+        if path:
+            box.linux["cgroupsPath"] = path
+        ordinary(box, 1507)
+        caller = delegated(box, controllers)
+        box.before = ["sh", "-c", f'echo 0 > {caller}/cgroup.procs && exec "$@"', "sh", *box.before]
+        try:
+            return box.run("true")
+        finally:
+            for place in (caller, *caller.parents[:2]):
+                remove(place)
+
+    @riddle("A controller that is not delegated", "cgroup-no-file", 'controller "memory" is not available', "Delegate=")
+    def controller_not_delegated(box: Box) -> Outcome:
+        return from_cgroup(box, "+pids")
+
+    @riddle("A cgroup that is not delegated", "cgroup-create", "is not delegated to this user", "Delegate=yes")
+    def cgroup_not_delegated(box: Box) -> Outcome:
+        return from_cgroup(box, "+pids +memory", f"/{box.name}")

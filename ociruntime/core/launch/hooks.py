@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 
+LONGEST_COMMAND = 200  # characters of it in a failure
 MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, the last ones
 
 # Annotations of crun's: files that the standard output and error of all hooks are appended to
@@ -84,11 +85,14 @@ def run_hook(
     finally:
         run.end()
     if problem:
+        command = quoted(hook["path"], *(hook.get("args") or [])[1:])
         name = f'{kind} hook {origin.rpartition("/")[2]} "{hook["path"]}"'
-        sentence = f"{name} failed after {run.milliseconds} ms: {problem}"
+        parts = [f"{name} failed after {run.milliseconds} ms: {problem}"]
+        parts += [f"command: {command[:LONGEST_COMMAND]}"] if command != hook["path"] else []
         output = bytes(run.output).decode("utf-8", "replace").strip()
-        failure = HookError(f"{sentence}; output: {output}" if output else sentence, origin=origin, code="hook-failed")
-        failure.step = f"{kind} hook: {quoted(hook['path'], *(hook.get('args') or [])[1:])}"
+        parts += [f"output: {output}"] if output else []
+        failure = HookError("; ".join(parts), origin=origin, errno=run.errno, code="hook-failed")
+        failure.step = f"{kind} hook: {command}"
         raise failure
 
 
@@ -112,6 +116,7 @@ class _Running:
         self.kernel = kernel
         self.output = bytearray()
         self.status: int | None = None
+        self.errno = 0  # of execve, where it was refused
         self.began = time.monotonic()
         self.milliseconds = 0
         theirs_in, self.state_pipe = kernel.pipe()
@@ -130,7 +135,8 @@ class _Running:
         """Feed it, listen to it, wait for it. Returns what went wrong in words, "" if nothing did."""
         refused = self.kernel.read(self.failure_pipe, 16)  # end of file: it was executed
         if refused:
-            return os.strerror(int(refused)).lower()
+            self.errno = int(refused)
+            return os.strerror(self.errno).lower()
         ended = self._attend(state, self.began + timeout if timeout else None)
         self.milliseconds = round((time.monotonic() - self.began) * 1000)
         if not ended:

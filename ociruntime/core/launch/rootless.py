@@ -29,6 +29,20 @@ def map_ids(kernel: Kernel, scene: Scene, kind: str, lines: bytes) -> None:
     _run_helper(kernel, f"new{kind}map", [str(scene.pid), *(word for entry in ranges for word in entry)])
 
 
+def _grant(kind: str, numbers: list[str]) -> str:
+    """The lines of /etc/subuid or /etc/subgid that would allow it; one's own id needs none."""
+    import pwd
+
+    own = os.getuid() if kind == "uid" else os.getgid()
+    try:
+        who = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        who = str(os.getuid())
+    ranges = [(numbers[at + 1], numbers[at + 2]) for at in range(0, len(numbers), 3)]
+    lines = [f"{who}:{first}:{count}" for first, count in ranges if (first, count) != (str(own), "1")]
+    return f"an administrator grants ranges in /etc/sub{kind}: {' '.join(lines)}"
+
+
 def _run_helper(kernel: Kernel, name: str, arguments: list[str]) -> None:
     program = next((f"{place}/{name}" for place in DIRECTORIES if os.access(f"{place}/{name}", os.X_OK)), "")
     if not program:
@@ -46,5 +60,5 @@ def _run_helper(kernel: Kernel, name: str, arguments: list[str]) -> None:
         raise HostError(
             f"{name} {' '.join(arguments)} refused: {said or 'no reason given'}",
             code="idmap-refused",
-            hint=f"the ranges must be granted to you in /etc/sub{name[3:6]}",
+            hint=_grant(name[3:6], arguments[1:]),
         )

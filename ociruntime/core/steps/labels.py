@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posix as os
 
+from ociruntime.core import paths
 from ociruntime.core.errors import HostError
 from ociruntime.core.steps.base import Step
 
@@ -33,6 +34,18 @@ class CheckAppArmor(Step):
                 f"cannot apply AppArmor profile {self.profile!r}: AppArmor is not enabled on this host",
                 code="apparmor-disabled", origin=self.origin,
             )  # fmt: skip
+        if not self._loaded(_content(kernel, "/sys/kernel/security/apparmor/profiles")):
+            raise HostError(
+                f"cannot apply AppArmor profile {self.profile!r}: it is not loaded",
+                code="apparmor-profile", origin=self.origin,
+                hint="apparmor_parser --replace loads a file of /etc/apparmor.d, aa-status lists what is loaded",
+            )  # fmt: skip
+
+    def _loaded(self, profiles: bytes) -> bool:
+        """Whether it is in the kernel's list: lines "name (mode)". Stacks and other namespaces are not looked up."""
+        if not profiles or self.profile == "unconfined" or "//&" in self.profile or self.profile.startswith(":"):
+            return True
+        return b"\n" + paths.fsencode(self.profile) + b" (" in b"\n" + profiles
 
 
 class CheckSelinux(Step):
@@ -49,6 +62,23 @@ class CheckSelinux(Step):
                 f"cannot apply SELinux label {self.label!r}: SELinux is not enabled on this host",
                 code="selinux-disabled", origin=self.origin,
             )  # fmt: skip
+
+
+def _content(kernel: Kernel, path: str) -> bytes:
+    """A file of the kernel's, nothing where it may not be read."""
+    try:
+        fd = kernel.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    content = b""
+    try:
+        while part := kernel.read(fd, 65536):
+            content += part
+    except OSError:
+        return b""
+    finally:
+        kernel.close(fd)
+    return content
 
 
 def _first_byte(kernel: Kernel, path: str) -> bytes:

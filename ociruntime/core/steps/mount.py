@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.steps.base import Scene
 
-EPERM = 1
+LOOSENED = 0xF  # MOUNT_ATTR_RDONLY, NOSUID, NODEV and NOEXEC: those that are locked (mount_namespaces(7))
 
 
 class Attributes(Step):
@@ -39,6 +39,7 @@ class Attributes(Step):
     rec_clr: int = 0
     propagation: tuple[int, ...] = ()
     shown_options: str = ""
+    firm = False  # whether a flag that cannot be loosened is an error
 
     def give_attributes(self, kernel: Kernel, tree: int) -> None:
         """Attributes of the mount itself, then the recursive ones, then propagation in calls of their own."""
@@ -55,6 +56,8 @@ class Attributes(Step):
         except PermissionError:
             # In a user namespace the flags of an inherited mount are locked: what the container asks
             # to loosen stays as it is, what it asks to tighten is done (mount_namespaces(7))
+            if self.firm and to_clear & LOOSENED:
+                raise
             kernel.mount_setattr(
                 tree, flags, attr_set=to_set, attr_clr=0x70 if to_clear & 0x70 and to_set & 0x70 else 0
             )
@@ -234,8 +237,9 @@ class AttachBind(Attributes):
 
 
 class Remount(Attributes):
-    """Change a mount that is there already (option remount)."""
+    """Change a mount that is there already (option remount). A locked flag is an error."""
 
+    firm = True
     bind: bool = False
     data: tuple[str, ...] = ()
     super: tuple[str, ...] = ()
