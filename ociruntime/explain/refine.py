@@ -32,8 +32,18 @@ def refine(failure: Failure, command: str, args: cli.Arguments) -> Failure:
             _by_document(failure, *WITH_A_DOCUMENT[command], args)
         elif args.operands:  # what create has kept of the configuration
             _by_state(failure, os.path.join(args.g.root, args.operands[0]))
-    failure.hint = failure.hint or _hint(failure, command)
+    failure.hint = failure.hint or _hint(failure, command) or _advice(failure)
     return failure
+
+
+def _advice(failure: Failure) -> str:
+    """What its page says to do, for a property that the kernel refused: an engine's everyday failures are not these."""
+    if not (failure.errno and failure.origin):
+        return ""
+    from ociruntime.explain.codes import pages
+
+    page = pages().get(failure.code)
+    return page.do.removesuffix(".") if page else ""
 
 
 def _by_configuration(failure: Failure, bundle: str, config: str) -> None:

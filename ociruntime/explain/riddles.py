@@ -352,6 +352,29 @@ def too_little_memory(case: Case) -> str:
     return ""
 
 
+# Files of cgroups that say no more than "invalid", and what they take
+VALUES = {
+    "cpu.cfs_period_us": "a period is from 1000 to 1000000 microseconds",
+    "cpu.cfs_quota_us": "a quota is at least 1000 microseconds, and within that of the cgroup above",
+    "cpu.rt_runtime_us": "real-time budgets of all cgroups have to fit in that of the cgroup above, mostly 0",
+    "blkio.throttle": "lsblk shows the numbers of the block devices that are there",
+    "io.max": "lsblk shows the numbers of the block devices that are there",
+}
+
+
+def cgroup_value(case: Case) -> str:
+    """What a file of a cgroup would have taken."""
+    if case.failure.code != "cgroup-write":
+        return ""
+    path = Path(case.failure.what.partition('" to ')[2].partition(": ")[0])
+    if path.name in ("cpuset.cpus", "cpuset.mems"):
+        above = path.parent.parent
+        for name in (f"{path.name}.effective", path.name, path.name.replace("cpuset.", "cpuset.effective_")):
+            if there := _text(f"{above / name}").strip():
+                return f"a list such as 0-1,3 of what the cgroup above has: {there} ({above / name})"
+    return next((words for name, words in VALUES.items() if path.name.startswith(name)), "")
+
+
 def no_internal_processes(case: Case) -> str:
     """EBUSY of cgroup v2: a cgroup with processes of its own cannot have controllers for its children."""
     if case.errno != errno.EBUSY or "cgroup.subtree_control" not in case.failure.what:
@@ -375,5 +398,6 @@ RIDDLES: tuple[Callable[[Case], str], ...] = (
     clone_exhausted,
     id_map,
     too_little_memory,
+    cgroup_value,
     no_internal_processes,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -77,8 +78,18 @@ class AsyncRuntime:
 
     runtime: Runtime = attrs.field(factory=Runtime)
 
-    async def create(self, container_id: str, bundle: Bundle | str | Path, **streams: Any) -> AsyncContainer:
+    async def create(self, container_id: str, bundle: Bundle | str | Path, *, stdin: File = subprocess.DEVNULL,
+                     stdout: File = None, stderr: File = None) -> AsyncContainer:  # fmt: skip
+        streams: dict[str, File] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         return AsyncContainer(await _away(self.runtime.create, container_id, bundle, **streams))
+
+    async def run(self, container_id: str, bundle: Bundle | str | Path, *, stdin: File = subprocess.DEVNULL,
+                  capture: bool = False) -> Completed:  # fmt: skip
+        return await _away(self.runtime.run, container_id, bundle, stdin=stdin, capture=capture)
+
+    def container(self, container_id: str) -> AsyncContainer:
+        """A container that exists already."""
+        return AsyncContainer(self.runtime.container(container_id))
 
     async def list(self) -> list[State]:
         return await _away(self.runtime.list)

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import attrs
 
+from ociruntime.explain.problem import Problem
+from ociruntime.library.command import find_program
 from ociruntime.model import Spec, from_json, to_json
+
+
+def default_spec(*args: str, rootfs: str = "rootfs") -> Spec:
+    """The configuration of `ociruntime spec` to begin with, without a terminal, for this program and its arguments."""
+    from ociruntime.commands.spec import example
+
+    spec = from_json(Spec, example(cgroup_namespace=False))
+    assert spec.process and spec.root
+    spec.process.terminal = False
+    spec.process.args = list(args)
+    spec.root.path = rootfs
+    return spec
 
 
 @attrs.define
@@ -33,6 +48,15 @@ class Bundle:
         bundle.path.mkdir(parents=True, exist_ok=True)
         bundle.save()
         return bundle
+
+    def problems(self, *, host: bool = True) -> list[Problem]:
+        """All that is wrong with the bundle on disk, and what deserves a warning, as `ociruntime validate` says it.
+
+        `host` is whether this host shall run it. Nothing is raised.
+        """
+        words = [find_program(), "validate", "--format", "json", *([] if host else ["--no-host"]), str(self.path)]
+        said = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+        return [Problem(**problem) for problem in json.loads(said)["problems"]]
 
     def check(self) -> None:
         """Judge the configuration in memory as `create` would. Raises ConfigError."""

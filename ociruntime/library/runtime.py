@@ -53,6 +53,21 @@ class Runtime:
         self._call(*words, stdin=stdin, stdout=stdout, stderr=stderr)
         return Container(self, container_id)
 
+    def run(self, container_id: str, bundle: Bundle | str | Path, *, stdin: File = subprocess.DEVNULL,
+            capture: bool = False) -> Completed:  # fmt: skip
+        """Create, start, wait and delete, in one: how the program ended, and with `capture` what it printed.
+
+        Raises Failure when it could not be started.
+        """
+        path = bundle.path if isinstance(bundle, Bundle) else Path(bundle)
+        with log_file() as log:
+            stream = subprocess.PIPE if capture else None
+            words = self.settings.words(log, "run", "--bundle", str(path), container_id)
+            result = subprocess.run(words, stdin=stdin, stdout=stream, stderr=stream, check=False)
+            if result.returncode and (told := Path(log).read_bytes()):
+                raise failure_of(result.returncode, told, result.stderr or b"")
+        return Completed(result.returncode, result.stdout or b"", result.stderr or b"")
+
     def container(self, container_id: str) -> Container:
         """A container that exists already; nothing is asked until a method is called."""
         return Container(self, container_id)
@@ -126,7 +141,7 @@ class Container:
     def wait(self, timeout: float | None = None) -> None:
         """Until the program has ended. Raises TimeoutError.
 
-        Its exit status is its parent's to know: that of exec() is returned there.
+        Its exit status is its parent's to know, which is the system's init: run() and exec() return theirs.
         """
         pid = self.state().pid
         if not pid:

@@ -21,11 +21,12 @@ from ociruntime.model.convert import from_json, to_json
 from ociruntime.model.features import Features
 from ociruntime.model.linux import Device, IDMapping, Linux, Namespace
 from ociruntime.model.process import Capabilities, Process, Rlimit, User
-from ociruntime.model.resources import Resources
+from ociruntime.model.resources import CPU, Memory, Pids, Resources
 from ociruntime.model.seccomp import Seccomp, Syscall, SyscallArg
 from ociruntime.model.state import State
 
 __all__ = [
+    "CPU",
     "Capabilities",
     "Device",
     "Features",
@@ -33,8 +34,10 @@ __all__ = [
     "Hooks",
     "IDMapping",
     "Linux",
+    "Memory",
     "Mount",
     "Namespace",
+    "Pids",
     "Process",
     "Resources",
     "Rlimit",

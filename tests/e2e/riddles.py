@@ -140,7 +140,7 @@ def in_user_namespace(box: Box, *without: str) -> None:
     box.linux.pop("resources", None)
 
 
-@riddle("proc in a user namespace, where part of the outer one is covered", "mount-option", "/proc/version", "unmask")
+@riddle("proc in a user namespace, where part of the outer one is covered", "mount", "/proc/version", "unmask")
 def proc_covered(box: Box) -> Outcome:
     in_user_namespace(box)
     # One whole proc anywhere would do, and other tests have theirs
@@ -169,7 +169,7 @@ def terminal_group(box: Box) -> Outcome:
     return box.run("true")
 
 
-@riddle("sysfs in a user namespace, where part of the outer one is covered", "mount-option", "/sys/kernel", "unmask")
+@riddle("sysfs in a user namespace, where part of the outer one is covered", "mount", "/sys/kernel", "unmask")
 def sys_covered(box: Box) -> Outcome:
     in_user_namespace(box)
     others = "awk '/ - sysfs / && $5 != \"/sys\" { print $5 }' /proc/self/mountinfo"
@@ -269,17 +269,22 @@ def newuidmap(box: Box) -> Outcome:
 
 @riddle("A limit of processes of the cgroup", "clone", "pids.max is 1, and as many run")
 def pids_limit(box: Box) -> Outcome:
-    place = Path("/sys/fs/cgroup/pids" if Path("/sys/fs/cgroup/pids").is_dir() else "/sys/fs/cgroup")
-    place = place / f"{box.name}-caller"
-    place.mkdir()
+    split = Path("/sys/fs/cgroup/pids").is_dir()  # cgroup v1
+    place = Path("/sys/fs/cgroup/pids" if split else "/sys/fs/cgroup") / f"{box.name}-caller"
+    caller = place if split else place / "caller"
+    caller.mkdir(parents=True)
     (place / "pids.max").write_text("1")
-    box.before = ["sh", "-c", f'echo 0 > {place}/cgroup.procs && exec "$@"', "sh"]
+    if not split:  # clone3 counts the child in its own cgroup
+        (place / "cgroup.subtree_control").write_text("+pids")
+        box.linux["cgroupsPath"] = f"/{place.name}/box"
+    box.before = ["sh", "-c", f'echo 0 > {caller}/cgroup.procs && exec "$@"', "sh"]
     try:
         return box.run("true", timeout=20)
     except subprocess.TimeoutExpired:
         return Outcome(124, "", "(hangs)")
     finally:
-        remove(place)
+        for path in [caller] if split else [caller, place]:
+            remove(path)
 
 
 @riddle("A limit of processes of the user", "clone", "RLIMIT_NPROC (ulimit -u) is 1")

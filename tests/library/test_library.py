@@ -151,6 +151,45 @@ def test_from_an_event_loop(box: Box, runtime: Runtime) -> None:
     assert asyncio.run(life()) == ["running", "free"]
 
 
+def test_run_gives_status_and_output(box: Box, runtime: Runtime) -> None:
+    bundle = Bundle.load(box.bundle)
+    assert bundle.spec.process
+    bundle.spec.process.args = ["sh", "-c", "echo out; echo err >&2; exit 3"]
+    bundle.save()
+    done = runtime.run(box.name, bundle, capture=True)
+    assert (done.status, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
+    assert asyncio.run(AsyncRuntime(runtime).run(box.name, bundle, capture=True)) == done
+    bundle.spec.process.args = ["nope"]
+    bundle.save()
+    with pytest.raises(ProgramError, match="not found") as refused:
+        runtime.run(box.name, bundle, capture=True)
+    assert refused.value.step == "command -v nope" and refused.value.origin == "/process/args/0"
+
+
+def test_problems_of_a_bundle(box: Box) -> None:
+    bundle = Bundle.load(box.bundle)
+    assert bundle.spec.process
+    bundle.spec.process.args = ["/nope"]
+    bundle.save()
+    problems = {problem.code: problem for problem in bundle.problems()}
+    assert problems["host-program"].severity == "error" and problems["host-program"].line > 1
+    assert "host-program" not in {problem.code for problem in bundle.problems(host=False)}
+
+
+def test_the_programs_of_others_pass_a_strict_type_check(tmp_path: Path) -> None:
+    for example in EXAMPLES.glob("*.py"):
+        (tmp_path / example.name).write_bytes(example.read_bytes())
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_an_example_makes_a_bundle(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "make_a_bundle.py"), str(tmp_path / "new"), "/bin/busybox", "uname", "-n"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "example\n"), result.stderr
+
+
 @pytest.mark.parametrize(
     "words", [["run_a_command.py", "BUNDLE", "--", "echo", "hello"], ["many_at_once.py", "BUNDLE", "3"]]
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.steps.base import Scene
 
+EINVAL = 22
 LOOSENED = 0xF  # MOUNT_ATTR_RDONLY, NOSUID, NODEV and NOEXEC: those that are locked (mount_namespaces(7))
 
 
@@ -130,11 +131,12 @@ class MountFilesystem(Attributes):
             tree = kernel.fsmount(context, self.attr_set)
         except OSError as error:
             message = kernel.fscontext_message(context)
-            if not message:
+            if not message and error.errno != EINVAL:
                 raise
+            reason = message or "it does not take one of the options"
             raise StepError(
-                f"cannot mount {self.fstype} on {self.destination}: {message}",
-                code="mount-option",
+                f"cannot mount {self.fstype} on {self.destination}: {reason}",
+                code="mount-option" if error.errno == EINVAL else self.code,
                 errno=error.errno or 0,
             ) from None
         finally:
