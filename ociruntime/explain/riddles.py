@@ -301,6 +301,18 @@ def clone_refused(case: Case) -> str:
     return ""
 
 
+def mounts_filtered(case: Case) -> str:
+    """Mounts are made by descriptor, so that no path can be swapped: by calls that old profiles do not know."""
+    about_mounts = case.failure.origin.startswith(("/mounts", "/root"))
+    if not about_mounts or case.errno not in (errno.EPERM, errno.ENOSYS) or _status("Seccomp") != SECCOMP_FILTER:
+        return ""
+    return (
+        "there is a seccomp filter around the runtime, as engines put around containers: start the outer container with "
+        "--security-opt seccomp=unconfined, or a profile that allows open_tree, move_mount, mount_setattr, fsopen, "
+        "fsconfig and fsmount (Linux 5.12)"
+    )
+
+
 def clone_exhausted(case: Case) -> str:
     """EAGAIN: which of the limits of processes it is."""
     if case.failure.code != "clone" or case.errno != errno.EAGAIN:
@@ -395,6 +407,7 @@ RIDDLES: tuple[Callable[[Case], str], ...] = (
     noexec,
     clone_limits,
     clone_refused,
+    mounts_filtered,
     clone_exhausted,
     id_map,
     too_little_memory,

@@ -166,9 +166,9 @@ door_clone3(PyObject *Py_UNUSED(module), PyObject *args)
      */
     PyOS_BeforeFork();
     pid = syscall(SYS_clone3, view.buf, (size_t)view.len);
-    if (pid == -1 && errno == ENOSYS && (flags >> 32) == 0 && !(flags & CLONE_NEWTIME)) {
-        /* Filters of outer containers answer ENOSYS to what they cannot inspect; clone(2) has the same
-           namespaces, with the exit signal in the lowest byte of the flags. */
+    if (pid == -1 && (errno == ENOSYS || errno == EPERM) && (flags >> 32) == 0 && !(flags & CLONE_NEWTIME)) {
+        /* Filters of outer containers answer ENOSYS to what they cannot inspect, and EPERM to what they do
+           not know; clone(2) has the same namespaces, with the exit signal in the lowest byte of the flags. */
         memcpy(&exit_signal, (char *)view.buf + 32, sizeof exit_signal);
         pid = syscall(SYS_clone, (unsigned long)(flags | exit_signal), 0UL, 0UL, 0UL, 0UL);
     }

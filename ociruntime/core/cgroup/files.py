@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     CgroupRecord = dict[str, Any]  # as the package's docstring says
 
+ENODEV, EOPNOTSUPP = 19, 95
+
 
 def read_text(kernel: Kernel, path: str) -> str:
     """The whole content of a kernel file; raises OSError."""
@@ -59,10 +61,22 @@ def subdirectories(kernel: Kernel, path: str) -> list[str]:
     return found
 
 
+def _leaders(kernel: Kernel, path: str) -> list[int]:
+    """The processes whose main thread is in a threaded cgroup."""
+    found = []
+    for thread in read_text(kernel, f"{path}/cgroup.threads").split():
+        try:
+            if f"\nTgid:\t{thread}\n" in read_text(kernel, f"/proc/{thread}/status"):
+                found.append(int(thread))
+        except OSError:
+            continue
+    return found
+
+
 def members(kernel: Kernel, path: str, *, recursive: bool = True) -> list[int]:
     """The processes in a cgroup (and below), in no order; [] where it is gone.
 
-    A threaded v2 cgroup has no list of its own (EOPNOTSUPP): its processes are in the list of the domain above.
+    A threaded v2 cgroup has no list of processes (EOPNOTSUPP), but one of threads.
     """
     found: list[int] = []
     try:
@@ -70,7 +84,9 @@ def members(kernel: Kernel, path: str, *, recursive: bool = True) -> list[int]:
     except FileNotFoundError:
         return found
     except OSError as error:
-        if error.errno not in (95, 19):  # EOPNOTSUPP: threaded; ENODEV: removed while it was read
+        if error.errno == EOPNOTSUPP:
+            found.extend(_leaders(kernel, path))
+        elif error.errno != ENODEV:  # removed while it was read
             raise
     if recursive:
         for child in subdirectories(kernel, path):

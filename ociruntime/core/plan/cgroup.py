@@ -58,9 +58,15 @@ def contribute(draft: Draft) -> None:
 
 
 def _nobody_asks(draft: Draft, linux: Linux, resources: Resources) -> bool:
-    """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it."""
+    """Whether a caller without privilege stays where it is: no path, no limits, and no cgroup delegated to it.
+
+    --rootless says who is one, where neither the user nor the user namespace tells: root in a container may be.
+    """
+    unprivileged = bool(draft.host.euid or draft.host.in_userns)
+    if draft.globals.rootless != "auto":
+        unprivileged = draft.globals.rootless == "true"
     if (
-        not (draft.host.euid or draft.host.in_userns)
+        not unprivileged
         or draft.globals.systemd_cgroup
         or draft.globals.cgroup_manager == "systemd"
     ):

@@ -81,7 +81,7 @@ class View:
         """Bind a cgroup directory. Opened by the parent where it may: the host's paths are its own."""
         source, extra = self.source(controller)
         options = self.options
-        stage = MOUNTS if self.draft.host.euid or not self.draft.unshare & CLONE_NEWNS else OPEN
+        stage = OPEN if self.draft.host.mounts and self.draft.unshare & CLONE_NEWNS else MOUNTS
         self.draft.add(
             stage,
             OpenBind(

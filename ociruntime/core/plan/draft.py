@@ -32,6 +32,7 @@ MOUNTS = "mounts"
 ROOT = "root"
 PROCESS = "process"
 LIMITS = "limits"
+CAP_SYS_ADMIN = 21
 STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, ROOT, PROCESS, LIMITS)
 
 
@@ -46,6 +47,11 @@ class Host(Record):
     last_capability: int = 63  # the highest number that the kernel knows
     resctrl: str = ""  # mount point of Intel RDT's file system; "": to be looked for if it is needed
     in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
+
+    @property
+    def mounts(self) -> bool:
+        """Whether the runtime itself may mount: root may, but not in an engine's usual container."""
+        return not self.euid and bool(self.capabilities >> CAP_SYS_ADMIN & 1)
 
 
 class Join(Record):

@@ -144,7 +144,7 @@ def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> Non
     }
     # Root of another user namespace may not reach the source; a runtime without privilege cannot clone it.
     # Elsewhere the child does both: the kernel lists mounts in the order in which they were made (Linux 6.8)
-    stage = OPEN if enters_user(draft) and not draft.host.euid else MOUNTS
+    stage = OPEN if enters_user(draft) and draft.host.mounts else MOUNTS
     attributes: dict[str, Any] = {
         "attr_set": options.attr_set,
         "attr_clr": options.attr_clr,

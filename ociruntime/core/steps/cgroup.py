@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix as os
 
 from ociruntime.core import paths
-from ociruntime.core.cgroup.files import members, read_text, write_text
+from ociruntime.core.cgroup.files import EOPNOTSUPP, members, read_text, write_text
 from ociruntime.core.errors import StateError, StepError
 from ociruntime.core.kernel.flags import O_PATH
 from ociruntime.core.steps.base import Step, quoted
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.steps.base import Scene
 
+EPERM, EACCES, EROFS = 1, 13, 30
 JOINED = "cgroup-joined"  # the handle whose presence says that clone3 put the child into scene.cgroup
 
 
@@ -71,7 +72,12 @@ class MakeCgroup(Step):
 
     def _explained(self, path: str, error: OSError) -> StepError:
         hint = ""
-        if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
+        if error.errno == EROFS:
+            hint = (
+                "the runtime is in a container whose cgroups are read-only: mount them there with rw, or leave "
+                "the new container in the runtime's own cgroup with --rootless=true"
+            )
+        elif error.errno in (EPERM, EACCES):
             hint = (
                 "the cgroup above is not delegated to this user: use --systemd-cgroup, or a scope of your own "
                 "(systemd-run --user --scope -p Delegate=yes ociruntime ...)"
@@ -218,7 +224,15 @@ class JoinUnified(Step):
         return f"echo $pid > {quoted(self.path)}/cgroup.procs  # unless cloned into it"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        if JOINED not in scene.handles:
+        if JOINED in scene.handles:
+            return
+        try:
+            write_text(kernel, f"{self.path}/cgroup.procs", str(scene.pid))
+        except OSError as error:
+            kind = f"{self.path}/cgroup.type"
+            if error.errno != EOPNOTSUPP or read_text(kernel, kind) != "domain invalid\n":
+                raise
+            write_text(kernel, kind, "threaded")  # the cgroup above is: there is no other way to live below it
             write_text(kernel, f"{self.path}/cgroup.procs", str(scene.pid))
 
 

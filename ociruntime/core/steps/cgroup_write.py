@@ -5,7 +5,8 @@ from __future__ import annotations
 import posix as os
 
 from ociruntime.core import paths
-from ociruntime.core.cgroup.files import read_text, write_text
+from ociruntime.core.cgroup.files import members, read_text, write_text
+from ociruntime.core.cgroup.host import ROOT
 from ociruntime.core.errors import HostError, StepError
 from ociruntime.core.steps.base import Step, quoted
 
@@ -60,8 +61,31 @@ class WriteCgroup(Step):
         what, hint = f"{name} does not exist in cgroup {directory}", "this kernel does not offer it"
         try:
             if controller not in read_text(kernel, f"{directory}/cgroup.controllers").split():
-                what = f'controller "{controller}" is not available in cgroup {directory}, so {name} cannot be set'
-                hint = f"enable it above: echo +{controller} > cgroup.subtree_control (systemd: Delegate={controller})"
+                why, hint = _undelegated(kernel, directory, controller)
+                what = f'controller "{controller}" is not available in cgroup {directory}, {why}'
         except OSError:
             pass  # v1
         return HostError(what, code="cgroup-no-file", errno=error.errno or 0, origin=self.origin, hint=hint)
+
+
+def _undelegated(kernel: Kernel, directory: str, controller: str) -> tuple[str, str]:
+    """Why a v2 cgroup lacks a controller, and what to do (cgroups(7)). Raises OSError."""
+    above = paths.dirname(directory)
+    if read_text(kernel, f"{directory}/cgroup.type").strip() != "domain":
+        return f"for {above} is threaded", "only cpu, cpuset and pids work there: choose another linux.cgroupsPath"
+    while controller not in read_text(kernel, f"{above}/cgroup.controllers").split():
+        directory, above = above, paths.dirname(above)
+    if members(kernel, above, recursive=False) and above != ROOT:
+        return (
+            f"for {above} has processes of its own",
+            "move them to a cgroup below it, or choose another linux.cgroupsPath",
+        )
+    if directory.rpartition("/")[2].startswith("user@"):
+        return (
+            f"for systemd does not delegate it to {directory}",
+            "as root: systemctl edit user@.service, [Service], Delegate=yes",
+        )
+    return (
+        f"for {above} does not delegate it",
+        f"as root: echo +{controller} > {above}/cgroup.subtree_control, or Delegate={controller} for systemd's unit",
+    )

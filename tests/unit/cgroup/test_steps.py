@@ -124,12 +124,26 @@ def test_a_file_that_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_a_controller_that_is_not_delegated_is_named(tmp_path: Path) -> None:
-    tree(tmp_path, {"cgroup.controllers": "cpu pids\n"})
-    with pytest.raises(HostError, match='controller "memory" is not available') as caught:
-        WriteCgroup(path=f"{tmp_path}/memory.max", value="1", origin="/o").apply(KERNEL, Scene())
-    assert caught.value.origin == "/o"
-    with pytest.raises(HostError, match=r"pids\.maximum does not exist"):
-        WriteCgroup(path=f"{tmp_path}/pids.maximum", value="1").apply(KERNEL, Scene())
+    above, own = tmp_path / "user@1000.service", tmp_path / "user@1000.service/box"
+    own.mkdir(parents=True)
+    tree(tmp_path, {"cgroup.controllers": "cpu pids memory\n", "cgroup.procs": ""})
+    tree(above, {"cgroup.controllers": "cpu pids\n", "cgroup.procs": ""})
+    tree(own, {"cgroup.controllers": "cpu pids\n", "cgroup.type": "domain\n"})
+
+    def refused(file: str) -> HostError:
+        with pytest.raises(HostError) as caught:
+            WriteCgroup(path=f"{own}/{file}", value="1", origin="/o").apply(KERNEL, Scene())
+        assert caught.value.origin == "/o"
+        return caught.value
+
+    missing = refused("memory.max")
+    assert missing.what.endswith(f"is not available in cgroup {own}, for systemd does not delegate it to {above}")
+    assert "systemctl edit user@.service" in missing.hint
+    assert refused("pids.maximum").what == f"pids.maximum does not exist in cgroup {own}"
+    (tmp_path / "cgroup.procs").write_text("7\n")
+    assert refused("memory.max").what.endswith(f"for {tmp_path} has processes of its own")
+    (own / "cgroup.type").write_text("threaded\n")
+    assert refused("memory.max").what.endswith(f"for {above} is threaded")
 
 
 def test_a_refused_value_is_quoted() -> None:
