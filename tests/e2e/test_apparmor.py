@@ -13,10 +13,13 @@ from tests.e2e.box import Box
 
 ENABLED = Path("/sys/module/apparmor/parameters/enabled")
 
-pytestmark = pytest.mark.skipif(
-    not ENABLED.exists() or ENABLED.read_text() != "Y\n" or not shutil.which("apparmor_parser"),
-    reason="needs AppArmor and apparmor_parser: run tests/vm/test.sh",
-)
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.skipif(
+        not ENABLED.exists() or ENABLED.read_text() != "Y\n" or not shutil.which("apparmor_parser"),
+        reason="needs AppArmor and apparmor_parser: run tests/vm/test.sh",
+    ),
+]
 
 PROFILE = """
 profile {name} flags=(attach_disconnected) {{

@@ -24,9 +24,12 @@ V2 = HOST.cgroup == "v2"
 # Debian's kernel 6.12 has no memory controller for v1 any more
 MEMORY = V2 or "memory" in HOST.cgroup_mounts
 
-pytestmark = pytest.mark.skipif(
-    not Path("/run/systemd/system").is_dir(), reason="systemd does not run this machine (sd_booted(3))"
-)
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.skipif(
+        not Path("/run/systemd/system").is_dir(), reason="systemd does not run this machine (sd_booted(3))"
+    ),
+]
 
 
 class Scoped(Box):
@@ -102,6 +105,49 @@ def test_limits_are_properties_and_survive_a_reload(scoped: Scoped) -> None:
         assert scoped.value("memory.limit_in_bytes", "memory.max") == str(64 << 20)
     assert scoped.value("cpu.shares", "cpu.weight") == ("59" if V2 else "512")
     assert scoped.value("cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+
+
+EVERY: dict[str, Any] = {
+    "cpu": {"shares": 512, "quota": 50000, "period": 200000, "burst": 20000, "cpus": "0", "mems": "0"},
+    "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 80 << 20},
+    "pids": {"limit": 44},
+    "blockIO": {"throttleReadBpsDevice": [{"major": 254, "minor": 0, "rate": 1 << 20}]},
+    "hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}],
+    "unified": {"memory.high": str(48 << 20), "memory.min": "4096", "cgroup.max.depth": "5"},
+}
+PROPERTIES = {
+    "CPUWeight": "59", "CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms", "AllowedCPUs": "0",
+    "AllowedMemoryNodes": "0", "MemoryMax": str(64 << 20), "MemoryLow": str(32 << 20), "MemorySwapMax": str(16 << 20),
+    "MemoryHigh": str(48 << 20), "MemoryMin": "4096", "TasksMax": "44",
+}  # fmt: skip
+FILES = {
+    "cpu.weight": "59", "cpu.max": "50000 200000", "cpu.max.burst": "20000", "cpuset.cpus": "0", "cpuset.mems": "0",
+    "memory.max": str(64 << 20), "memory.low": str(32 << 20), "memory.swap.max": str(16 << 20),
+    "memory.high": str(48 << 20), "memory.min": "4096", "memory.oom.group": "0", "pids.max": "44",
+    "io.max": "254:0 rbps=1048576 wbps=max riops=max wiops=max", "hugetlb.2MB.max": str(4 << 20),
+    "cgroup.max.depth": "5",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not V2, reason="names files of cgroup v2")
+def test_every_resource_is_a_property_or_a_file(scoped: Scoped) -> None:
+    """What systemd has no word for is in the file alone, and a reload takes none of it back."""
+    if not Path("/sys/dev/block/254:0").exists():
+        pytest.skip("needs the guest's disk, 254:0")
+    scoped.linux["resources"].update(EVERY)
+    scoped.up()
+    for _ in range(2):
+        assert {name: scoped.shown(name) for name in PROPERTIES} == PROPERTIES
+        assert {name: (scoped.directory("") / name).read_text().strip() for name in FILES} == FILES
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+@pytest.mark.skipif(not V2, reason="cgroup v2 alone has cpu.idle and systemd's word for it")
+def test_an_idle_container(scoped: Scoped) -> None:
+    scoped.linux["resources"]["cpu"] = {"idle": 1}
+    scoped.up()
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    assert (scoped.directory("") / "cpu.idle").read_text() == "1\n"
 
 
 def test_devices_survive_a_reload(scoped: Scoped) -> None:
@@ -241,7 +287,16 @@ def test_a_user_has_scopes_of_his_own(users: Users) -> None:
     assert (directory / "pids.max").read_text() == "44\n"
     # Neither clone3 nor cgroup.procs lets him in from where the caller is, but his systemd does.
     assert users.exec("sh", "-c", "cat /proc/self/cgroup").lines == ["0::/"]
+    assert users.call("update", "--pids-limit", "55", "--cpu-share", "512", users.name) == (0, "", "")
+    manager = {**os.environ, "XDG_RUNTIME_DIR": f"/run/user/{users.user.pw_uid}"}
+    ask = ["setpriv", f"--reuid={users.user.pw_uid}", "--clear-groups", "systemctl", "--user"]
+    subprocess.run([*ask, "daemon-reload"], check=True, env=manager)
+    assert (directory / "pids.max").read_text() == "55\n"
+    assert (directory / "cpu.weight").read_text() == "59\n"
     assert users.call("pause", users.name).status == 0
     assert users.state()["status"] == "paused"
-    assert users.delete("--force").status == 0
+    assert users.call("resume", users.name).status == 0
+    assert users.kill().status == 0
+    users.wait_for("stopped")
+    assert users.delete().status == 0
     assert not directory.exists()

@@ -6,7 +6,8 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ pytestmark = [
     pytest.mark.guest,
     pytest.mark.skipif(not V2, reason="needs the unified hierarchy alone: run tests/vm/test.sh"),
 ]
+
+
+def until(done: Callable[[], bool]) -> None:
+    """What the container does by itself is announced by no file; so it is looked for again."""
+    deadline = time.monotonic() + 6 * PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        os.sched_yield()
 
 
 @pytest.fixture
@@ -87,8 +96,7 @@ def test_exec_into_a_container_that_divided_itself(box: Box) -> None:
         f"echo +memory > {cgroup}/cgroup.subtree_control && exec sleep 1000"
     )
     control = place(box, "") / "cgroup.subtree_control"
-    while "memory" not in control.read_text():
-        os.sched_yield()
+    until(lambda: "memory" in control.read_text())
     assert box.exec("cat", "/proc/self/cgroup").lines == ["0::/init"]
 
 
@@ -165,17 +173,15 @@ def test_there_is_no_moment_without_device_rules(box: Box) -> None:
     resources(box, devices=rules)
     box.up(
         "mknod /tmp/fuse c 10 229; while :; do "
-        "{ : < /dev/null; } 2> /tmp/why || cp /tmp/why /tmp/lost; { : < /tmp/fuse; } 2> /dev/null && : > /tmp/won; "
+        "{ true < /dev/null; } 2> /tmp/why || cp /tmp/why /tmp/lost; { true < /tmp/fuse; } 2> /tmp/no && : > /tmp/won; "
         ": > /tmp/lap; done"
     )
     lap, given = box.rootfs / "tmp/lap", box.place / "resources.json"
     for minor in range(200, 208):
         more = [*rules, {"allow": True, "type": "c", "major": 10, "minor": minor, "access": "rw"}]
         given.write_text(json.dumps({"devices": more}))
-        while not lap.exists():
-            os.sched_yield()
+        until(lap.exists)
         lap.unlink()
         assert box.call("update", "--resources", str(given), box.name) == (0, "", "")
-    while not lap.exists():
-        os.sched_yield()
+    until(lap.exists)
     assert [path.name for path in (box.rootfs / "tmp").glob("[lw]o*")] == []
