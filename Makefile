@@ -1,7 +1,8 @@
 # make            build into .venv, so that .venv/bin/ociruntime exists (again after a change of C code only:
 #                 the package there is a link to this checkout)
 # make demo       run a container of this machine's own programs; RUNTIME=runc runs it with another runtime
-# make test       everything that needs no guest and no engine: unit, end-to-end (as root), lint and types
+# make test       all but the engines: unit, end-to-end (as root), lint and types; beside them, in a guest with systemd
+#                 and pure cgroup v2, what this machine cannot show (a skip says why where there can be no guest)
 # make lint | test-unit | test-e2e | test-vm | test-clients | clean
 #
 # Missing system packages are installed where this is root on Debian, and named elsewhere.
@@ -55,6 +56,7 @@ demo: all
 
 test: all
 	@.ci/prerequisites test
+	-@.ci/prerequisites vm
 	$(PYTEST) tests --ignore tests/clients
 
 lint: all
@@ -68,7 +70,7 @@ test-e2e: all
 	@.ci/prerequisites test
 	$(PYTEST) tests/e2e
 
-# In a guest with systemd and pure cgroup v2; says why where there can be none.
+# All end-to-end tests in the guest; says why where there can be none.
 test-vm: all
 	-@.ci/prerequisites vm
 	tests/vm/test.sh

@@ -4,6 +4,7 @@
 #
 #   tests/vm/test.sh [PYTEST ARGUMENT]…     default: tests/e2e, and what of tests/clients is marked for it
 #   USERS='root tester'  as whom            CI=1  keep the guest's image only, not what it was made from
+#   LIMIT=7200  seconds for each run
 #
 # The working tree is shared at its own path, so that .venv, made with Debian's Python on the
 # host, is valid in the guest; what the tests write there, the host does not see.
@@ -33,7 +34,7 @@ guest() { # USER PYTEST-ARGUMENT…
     user=$1
     shift
     echo "== in the guest, as $user: pytest $*"
-    "$python" -m tests.vm run --user "$user" --share "$here:$here:cow" --cwd "$here" --timeout 7200 \
+    "$python" -m tests.vm run --user "$user" --share "$here:$here:cow" --cwd "$here" --timeout "${LIMIT:-7200}" \
         --env PYTHONDONTWRITEBYTECODE=1 --env HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
         --env IN_GUEST=1 --env OCIRUNTIME="$here/.venv/bin/ociruntime" \
         -- "$python" -m pytest -p no:cacheprovider -q -ra "$@" || status=$?
@@ -43,7 +44,7 @@ for user in ${USERS:-root tester}; do
     if [ $# -gt 0 ]; then
         guest "$user" "$@"
     else
-        guest "$user" tests/e2e
+        if [ "$user" = root ]; then guest root tests/e2e; else guest "$user" tests/e2e -m unprivileged; fi
         guest "$user" tests/clients -m guest
     fi
 done

@@ -14,9 +14,15 @@ from tests.vm.run import OUT_OF_TIME
 
 TOP = Path(__file__).parents[2]
 
-needs_image = pytest.mark.skipif(
-    not (CACHE / "image/stamp").exists(), reason="no guest: run `python -m tests.vm build` first"
-)
+
+@pytest.fixture
+def image() -> None:
+    """Looked for when a test begins: the tests before may have made it."""
+    if not (CACHE / "image/stamp").exists():
+        pytest.skip("no guest: run `python -m tests.vm build` first")
+
+
+needs_image = pytest.mark.usefixtures("image")
 
 
 def guest(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

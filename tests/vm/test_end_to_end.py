@@ -1,0 +1,24 @@
+"""What only the guest can show (marked `guest`): systemd, pure cgroup v2, AppArmor, a user with a session."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from tests.vm.conftest import MARKS, Runs
+
+TAIL = 20_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("IN_GUEST" in os.environ, reason="this is the guest")
+@pytest.mark.parametrize("user", MARKS)
+def test_in_the_guest(user: str, guests: Runs) -> None:
+    status, output = guests.start(user).finish()
+    skipped = re.search(r"^(?:guest|test-vm): skipped: (?!see above)(.*)$", output, re.MULTILINE)
+    if skipped:
+        pytest.skip(skipped[1])
+    guests.conclude(user, output)
+    assert status == 0, output[-TAIL:]
