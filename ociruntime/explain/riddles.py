@@ -307,8 +307,8 @@ def mounts_filtered(case: Case) -> str:
     if not about_mounts or case.errno not in (errno.EPERM, errno.ENOSYS) or _status("Seccomp") != SECCOMP_FILTER:
         return ""
     return (
-        "there is a seccomp filter around the runtime, as engines put around containers: start the outer container with "
-        "--security-opt seccomp=unconfined, or a profile that allows open_tree, move_mount, mount_setattr, fsopen, "
+        "there is a seccomp filter around the runtime, as engines put around containers: start the outer container "
+        "with --security-opt seccomp=unconfined, or a profile that allows open_tree, move_mount, mount_setattr, fsopen, "
         "fsconfig and fsmount (Linux 5.12)"
     )
 

@@ -20,6 +20,8 @@ from ociruntime.core.plan.draft import Host
 from tests.e2e.box import Box, Outcome
 from tests.e2e.test_seccomp import wait_for_writer
 
+pytestmark = pytest.mark.guest
+
 KERNEL = Kernel()
 HOST = Host()
 probe_cgroups(KERNEL, HOST)

@@ -9,6 +9,7 @@ import select
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Rootless(Box):
 
 
 @pytest.fixture
-def rootless(box: Box) -> Rootless:
+def rootless(box: Box) -> Iterator[Rootless]:
     """The directories belong to the user; config.json is what `spec --rootless` says, with this user's id."""
     if not shutil.which("setpriv"):
         pytest.skip("needs setpriv (util-linux)")
@@ -69,7 +70,8 @@ def rootless(box: Box) -> Rootless:
     for kind in ("uid", "gid"):
         assert spec["linux"][f"{kind}Mappings"] == [{"containerID": 0, "hostID": USER, "size": 1}]
     own.spec = spec
-    return own
+    yield own
+    assert own.call("delete", "--force", own.name).status == 0
 
 
 def test_run(rootless: Rootless) -> None:

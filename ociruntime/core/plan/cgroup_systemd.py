@@ -18,7 +18,7 @@ from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.plan.cgroup import delegated_to, join_v1, make_cgroups, v1_device_writes
 from ociruntime.core.plan.draft import ATTACH, LIMITS
 from ociruntime.core.plan.resources import resource_writes
-from ociruntime.core.steps.cgroup import FilterDevices, GiveCgroup
+from ociruntime.core.steps.cgroup import EnableControllers, FilterDevices, GiveCgroup
 from ociruntime.core.steps.cgroup_systemd import SetUnit, StartScope
 
 TYPE_CHECKING = False
@@ -88,6 +88,8 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources, *, unit: 
     elif rules:
         for step in v1_device_writes(paths, resources["devices"]):
             draft.add(ATTACH, step)
+    if draft.host.cgroup == "v2" and _beyond_systemd(resources):
+        draft.add(ATTACH, EnableControllers(root=draft.host.cgroup_mounts[""], path=paths[""]))
     late = late_properties(draft.host.cgroup, resources)
     if late:
         draft.add(LIMITS, SetUnit(origin="/linux/resources", unit=unit, properties=tuple(late), user=user))
@@ -96,6 +98,17 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources, *, unit: 
     owner = delegated_to(draft) if draft.host.cgroup == "v2" else 0
     if owner and not draft.host.euid:
         draft.add(ATTACH, GiveCgroup(origin="/mounts", path=paths[""], uid=owner))
+
+
+def _beyond_systemd(resources: Resources) -> bool:
+    """Whether a limit needs a controller that systemd does not know, and so does not enable on the way down."""
+    known = ("cgroup", "cpu", "cpuset", "io", "memory", "pids")
+    files = resources.get("unified") or {}
+    return bool(
+        resources.get("hugepageLimits")
+        or resources.get("rdma")
+        or any(file.partition(".")[0] not in known for file in files)
+    )
 
 
 def annotated(draft: Draft) -> list[Property]:

@@ -71,9 +71,10 @@ class WriteCgroup(Step):
 def _undelegated(kernel: Kernel, directory: str, controller: str) -> tuple[str, str]:
     """Why a v2 cgroup lacks a controller, and what to do (cgroups(7)). Raises OSError."""
     above = paths.dirname(directory)
-    if read_text(kernel, f"{directory}/cgroup.type").strip() != "domain":
+    threaded = read_text(kernel, f"{directory}/cgroup.type").strip() != "domain"
+    if threaded and not members(kernel, above, recursive=False):
         return f"for {above} is threaded", "only cpu, cpuset and pids work there: choose another linux.cgroupsPath"
-    while controller not in read_text(kernel, f"{above}/cgroup.controllers").split():
+    while not threaded and controller not in read_text(kernel, f"{above}/cgroup.controllers").split():
         directory, above = above, paths.dirname(above)
     if members(kernel, above, recursive=False) and above != ROOT:
         return (

@@ -144,6 +144,8 @@ def test_a_controller_that_is_not_delegated_is_named(tmp_path: Path) -> None:
     assert refused("memory.max").what.endswith(f"for {tmp_path} has processes of its own")
     (own / "cgroup.type").write_text("threaded\n")
     assert refused("memory.max").what.endswith(f"for {above} is threaded")
+    (above / "cgroup.procs").write_text("7\n")
+    assert refused("memory.max").what.endswith(f"for {above} has processes of its own")
 
 
 def test_a_refused_value_is_quoted() -> None:
