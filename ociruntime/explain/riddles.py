@@ -308,8 +308,8 @@ def mounts_filtered(case: Case) -> str:
         return ""
     return (
         "there is a seccomp filter around the runtime, as engines put around containers: start the outer container "
-        "with --security-opt seccomp=unconfined, or a profile that allows open_tree, move_mount, mount_setattr, fsopen, "
-        "fsconfig and fsmount (Linux 5.12)"
+        "with --security-opt seccomp=unconfined, or a profile that allows open_tree, move_mount, mount_setattr, "
+        "fsopen, fsconfig and fsmount (Linux 5.12)"
     )
 
 
