@@ -22,6 +22,7 @@ from tests.e2e.box import OCIRUNTIME, Box, Outcome
 
 CGROUP = "/sys/fs/cgroup"
 SAMPLES = ("busybox", "hardened", "hooks", "hostbox", "limits", "network", "pod", "rootless", "tour")
+DIFFER = {"hooks": "each has its own words for the state; poststart runs once the program was executed"}
 PROFILE = "profile e2e-peers flags=(attach_disconnected) {{ file, capability, deny /etc/secret r, }}".format()
 
 
@@ -169,10 +170,10 @@ def outcome(name: str, runtime: str) -> Outcome:
 
 
 def sample(name: str, runtime: str) -> Outcome:
-    """One of the sample bundles; numbers of processes and the like are left out."""
+    """One of the sample bundles; numbers are left out, for processes, addresses and times have theirs."""
     line = [sys.executable, "-m", "bundles", name, "--run", "--runtime", runtime, "--id", "peers"]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
-    return Outcome(done.returncode, re.sub(r"\d{3,}|/tmp/\S+", "N", done.stdout), done.stderr)
+    return Outcome(done.returncode, re.sub(r"\d+", "N", done.stdout), done.stderr)
 
 
 def compare(name: str) -> dict[str, Outcome]:
@@ -193,7 +194,7 @@ def main() -> int:
     wrong = 0
     for name in names:
         found = compare(name)
-        why = CASES[name].differs if name in CASES else ""
+        why = CASES[name].differs if name in CASES else DIFFER.get(name, "")
         verdict = "yes" if same(found) else why or "NO"
         wrong += verdict == "NO"
         cells = [f"{done.status}, {len(done.lines)} lines" for done in found.values()]

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.steps.base import Scene
 
-# ENOSYS EPERM EINVAL EBUSY EOPNOTSUPP EACCES: an old kernel, an outer seccomp filter, a cgroup of another type
-NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13)
+# ENOSYS EPERM EINVAL EBUSY EOPNOTSUPP EACCES: an old kernel, an outer seccomp filter, a cgroup of another type;
+# ENOENT: the cgroup is outside of a cgroup namespace just joined, which nsdelegate lets nobody leave (cgroup-v2.rst)
+NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13, 2)
 
 
 def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
