@@ -1,8 +1,8 @@
 """The records that clients read after a failure, and the one line for people on stderr.
 
 The contract (what go-runc, conmon and podman parse): one object or line per record, appended; time
-in RFC 3339; and, because podman reads the whole file as a single JSON document, nothing below the
-level "error" unless --debug asks for it, and one error per failing call.
+in RFC 3339; and, because podman reads the whole file of a call that failed as a single JSON document, one
+error and nothing else then, unless --debug asks for it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Log:
         self._file = -1
         self._service: Service | None = None
         self._elsewhere = False  # records do not go to stderr, which then gets the plain sentence
+        self._held: list[str] = []
 
     def open(self, g: Globals) -> None:
         """Begin to append to --log, a file or a service of the system. Raises HostError for a file that cannot be."""
@@ -89,6 +90,26 @@ class Log:
             self._record("warning", message, fields)
         if self._elsewhere or not (self._json or self.debugging):
             write(2, f"warning: {message}\n")
+
+    def hold(self, message: str) -> None:
+        """A warning about the process to be started: its stderr is ours, so with --log it is a record instead.
+
+        It is written by `release`, when nothing can fail any more.
+        """
+        if not self._elsewhere:
+            self.warning(message)
+        elif self.debugging:
+            self._record("warning", message, {})
+        else:
+            self._held.append(message)
+
+    def release(self) -> None:
+        """Record the warnings that were held."""
+        try:
+            while self._held:
+                self._record("warning", self._held.pop(0), {})
+        except OSError:  # a full disk is no reason to take the container back
+            pass
 
     def error(self, failure: Failure) -> None:
         """Record the failure of this call, and say it in one line on stderr."""
@@ -141,6 +162,6 @@ LOG = Log()
 def tell(warnings: Sequence[str], remarks: Sequence[str]) -> None:
     """What a plan has to say: warnings for everybody, remarks for whoever asked with --debug."""
     for message in warnings:
-        LOG.warning(message)
+        LOG.hold(message)
     for message in remarks:
         LOG.debug(message)

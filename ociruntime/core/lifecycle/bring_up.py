@@ -16,7 +16,7 @@ from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
-from ociruntime.core.log import tell
+from ociruntime.core.log import LOG, tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.spec.load import load_config
@@ -85,6 +85,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     except BaseException:
         launch.abort()
         raise
+    LOG.release()
     return Created(spec, launch, master)
 
 

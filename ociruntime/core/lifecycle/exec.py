@@ -27,7 +27,7 @@ from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.probe import last_capability
 from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
-from ociruntime.core.log import tell
+from ociruntime.core.log import LOG, tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.namespaces import FLAGS
@@ -156,6 +156,7 @@ class Entry:
             write_pid_file(kernel, options.pid_file, scene.pid)
         kernel.write(scene.handles["start"], b"\n")
         hear_beginning(kernel, scene.handles.pop("start"), told, self._hand_over)
+        LOG.release()
         return master
 
     def _hand_over(self, number: int) -> None:
