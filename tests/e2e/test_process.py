@@ -94,7 +94,7 @@ def test_an_unknown_capability_is_a_warning(box: Box) -> None:
 def test_a_failure_is_the_only_record_beside_a_warning(box: Box) -> None:
     """podman reads the log of a create that failed as one document."""
     box.process["capabilities"]["bounding"].append("CAP_FLY")
-    assert box.run("no-such-program").status == 1
+    assert box.run("no-such-program", "-x").status == 1
     (record,) = box.records()
     assert record["level"] == "error"
 
