@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.clients import host
 from tests.clients.home import Home
-from tests.clients.host import Done
+from tests.clients.host import Done, Terminal
 from tests.clients.podman import configure, manager
 
 
@@ -32,6 +32,11 @@ class Buildah:
         options = list(args[: args.index("--")]) if "--" in args else []
         command = args[args.index("--") + 1 :] if "--" in args else args
         return self("run", *self._runtime, *options, container, "--", *command)
+
+    def terminal(self, *args: str) -> Terminal:
+        """buildah run ARGS on a terminal."""
+        line = [*self._line, "run", *self._runtime, *args]
+        return Terminal(line, rows=24, columns=80, env=self._environment)
 
     def build(self, tag: str, folder: Path, *options: str) -> Done:
         return self("build", *self._runtime, "--pull-never", "--layers=false", "-t", tag, *options, folder)

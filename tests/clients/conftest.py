@@ -77,7 +77,7 @@ def crun_accepts_host() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def home(crun_accepts_host: None) -> Iterator[Home]:
     """A folder, an image and a network namespace for the engines of this session."""
-    with tempfile.TemporaryDirectory(prefix=host.PREFIX, dir="/var/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix=host.PREFIX, dir=host.FOLDERS) as folder:
         archive = Path(folder, "image.tar")
         image.write_archive(archive)
         with Home.open(Path(folder), archive) as opened:
@@ -181,11 +181,17 @@ def builder(home: Home, builders: Callable[[Path | None], Dockerd], runtime: Pat
     return builders(runtime)
 
 
-@pytest.fixture(params=["cgroupfs", "systemd"])
-def cri(request: pytest.FixtureRequest, containerd: Containerd, runtime: Path | None) -> Iterator[Cri]:
+@pytest.fixture
+def driver() -> str:
+    """The cgroup driver; tests to which it matters are parametrised with both."""
+    return "cgroupfs"
+
+
+@pytest.fixture
+def cri(containerd: Containerd, runtime: Path | None, driver: str) -> Iterator[Cri]:
     """A CRI client for one runtime and one cgroup driver."""
     pytest.importorskip("grpc_tools", reason="needs grpcio-tools")
-    systemd = request.param == "systemd"
+    systemd = driver == "systemd"
     if systemd and not host.has_systemd():
         pytest.skip("systemd is not PID 1 here: runs in the guest")
     client = Cri(containerd, ("ociruntime" if runtime else "runc") + ("-systemd" if systemd else ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tests.clients import host, image
 from tests.clients.home import Home
 from tests.clients.host import Done, Terminal
+from tests.clients.notes import block
 
 NAMESPACE = "clientsctr"
 """Also the cgroup above those of the containers; a runtime that makes it need not remove it."""
@@ -30,15 +32,8 @@ restrict_oom_score_adj = {restrict}
 bin_dir = "/usr/lib/cni"
 conf_dir = "{folder}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "{snapshotter}"
 default_runtime_name = "runc"
-"""
-
-RUNTIME = """\
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
-BinaryName = "{binary}"
-SystemdCgroup = {systemd}
 """
 
 BRIDGE = {
@@ -56,6 +51,17 @@ BRIDGE = {
 }
 
 
+def runtimes() -> Iterator[str]:
+    """What people paste for ociruntime, and the like for runc and for the other cgroup driver."""
+    pasted = block("Kubernetes", "toml")
+    systemd, cgroupfs = "SystemdCgroup = true", "SystemdCgroup = false"
+    assert systemd in pasted
+    for text in (pasted, pasted.replace(str(host.OCIRUNTIME), "runc").replace("ociruntime", "runc")):
+        yield text.replace(systemd, cgroupfs)
+        if host.has_systemd():
+            yield re.sub(r"(runtimes\.\w+)", r"\1-systemd", text)
+
+
 def configure(folder: Path) -> Path:
     """Write containerd's configuration; its file."""
     folder.mkdir()
@@ -63,14 +69,15 @@ def configure(folder: Path) -> Path:
     network = json.dumps(BRIDGE).replace("{folder}", str(folder))
     (folder / "cni/10-clients.conflist").write_text(network)
     restrict = "false" if host.may_raise_limits() else "true"
-    text = CONFIG.format(folder=folder, pause=image.PAUSE, restrict=restrict)
-    for name, binary in (("runc", "runc"), ("ociruntime", host.OCIRUNTIME)):
-        text += RUNTIME.format(name=name, binary=binary, systemd="false")
-        if host.has_systemd():
-            text += RUNTIME.format(name=name + "-systemd", binary=binary, systemd="true")
+    text = CONFIG.format(folder=folder, pause=image.PAUSE, restrict=restrict, snapshotter=snapshotter())
+    text += "".join(runtimes())
     config = folder / "config.toml"
     config.write_text(text)
     return config
+
+
+def snapshotter() -> str:
+    return "overlayfs" if host.has_overlay() else "native"
 
 
 class Containerd:
@@ -86,7 +93,7 @@ class Containerd:
         line: list[str | Path] = [*self.home.prefix, "containerd", "--config", config]
         with host.daemon(line, self.folder / "log", lambda: self.ctr("version").status == 0):
             for namespace in (NAMESPACE, "k8s.io"):
-                done = self.ctr("-n", namespace, "image", "import", self.home.archive)
+                done = self.ctr("-n", namespace, "image", "import", "--snapshotter", snapshotter(), self.home.archive)
                 assert done.status == 0, done
             yield
         for name in (NAMESPACE, "k8s.io", "clientscri"):
@@ -104,7 +111,7 @@ class Ctr:
 
     def __init__(self, containerd: Containerd, runtime: Path | None) -> None:
         self._containerd = containerd
-        self._runtime = ["--runc-binary", str(runtime)] if runtime else []
+        self.options = ["--snapshotter", snapshotter(), *(["--runc-binary", str(runtime)] if runtime else [])]
 
     def __call__(self, *args: str | Path) -> Done:
         return self._containerd.ctr("-n", NAMESPACE, *args)
@@ -116,10 +123,10 @@ class Ctr:
 
     def run(self, name: str, *args: str, options: tuple[str, ...] = ()) -> Done:
         """ctr run OPTIONS IMAGE NAME ARGS."""
-        return self("run", *self._runtime, *options, image.NAME, name, *args)
+        return self("run", *self.options, *options, image.NAME, name, *args)
 
     def terminal(self, name: str, *args: str) -> Terminal:
-        line = self._containerd.line("-n", NAMESPACE, "run", *self._runtime, "--rm", "-t", image.NAME, name, *args)
+        line = self._containerd.line("-n", NAMESPACE, "run", *self.options, "--rm", "-t", image.NAME, name, *args)
         return Terminal(line, rows=33, columns=77, env={})
 
     def exec_terminal(self, name: str, *args: str) -> Terminal:

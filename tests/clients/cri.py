@@ -45,12 +45,19 @@ class Cri:
         self.service = services.RuntimeServiceStub(self._channel)
         self._pods: dict[str, Any] = {}
 
-    def pod(self, hostname: str = "pod", namespaces: dict[str, str] = OWN_PROCESSES, **linux: Any) -> str:
+    def pod(
+        self,
+        hostname: str = "pod",
+        namespaces: dict[str, str] = OWN_PROCESSES,
+        *,
+        name: str = "pod",
+        **linux: Any,
+    ) -> str:
         """Run a sandbox; its id. `linux` is for LinuxPodSandboxConfig."""
         shutil.rmtree(self._logs, ignore_errors=True)
         context = {"namespace_options": namespaces}
         config = self.messages.PodSandboxConfig(
-            metadata={"name": "clients-pod", "uid": "clients-pod", "namespace": "clients"},
+            metadata={"name": f"clients-{name}", "uid": f"clients-{name}", "namespace": "clients"},
             hostname=hostname,
             log_directory=str(self._logs),
             linux={"cgroup_parent": self.parent(), "security_context": context, **linux},

@@ -11,6 +11,7 @@ from typing import Any
 from tests.clients import host
 from tests.clients.home import Home
 from tests.clients.host import Done, Terminal
+from tests.clients.notes import block
 
 CLIENT = "/usr/bin/docker"
 """Debian's: another one on PATH may be too new for Debian's daemon."""
@@ -31,7 +32,7 @@ class Dockerd:
 
     def _configure(self) -> Path:
         self.folder.mkdir()
-        config: dict[str, object] = {"runtimes": {"ociruntime": {"path": str(host.OCIRUNTIME)}}}
+        config: dict[str, object] = json.loads(block("Docker", "json"))
         if self._builder:
             config["bridge"] = "none"  # the other daemon has it
         if self._default:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import pty
 import re
 import select
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +24,9 @@ SECONDS = 600.0 if "IN_GUEST" in os.environ else 120.0
 
 PREFIX = "clients-"
 """What the names of everything begin with that the tests name themselves."""
+
+FOLDERS = "/var/tmp"
+"""Where they have their files: no tmpfs, which is memory, and which some engines do not take."""
 
 OURS = re.compile(r"[0-9a-f]{64}|clients-")
 """Matches what an engine made for the tests: engines name containers with 64 hexadecimal digits."""
@@ -105,6 +110,18 @@ def may_raise_limits() -> bool:
 def has_systemd() -> bool:
     """Whether systemd is PID 1 (sd_booted(3))."""
     return Path("/run/systemd/system").is_dir()
+
+
+@functools.cache
+def has_overlay() -> bool:
+    """Whether an overlay can be made where the engines live; not if that is one itself."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=FOLDERS) as folder:
+        layers = [os.path.join(folder, name) for name in ("lower", "upper", "work", "all")]
+        for layer in layers:
+            os.mkdir(layer)
+        options = "lowerdir={},upperdir={},workdir={}".format(*layers)
+        mount = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+        return run([*mount, "mount", "-t", "overlay", "-o", options, "overlay", layers[3]]).status == 0
 
 
 def cgroup_version() -> int:

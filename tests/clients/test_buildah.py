@@ -85,3 +85,37 @@ def test_run_with_mounts(buildah: Buildah, same: Same, tmp_path: Path) -> None:
     done = buildah.run(container, *volumes, "--", "sh", "-c", "cat /data/file; touch /data/new; stat -f -c %T /mnt")
     assert done.out.split() == ["mounted", "tmpfs"] and re.search("[Rr]ead-only", done.err), done
     same((done.status, done.out))
+
+
+def test_run_on_a_terminal(buildah: Buildah) -> None:
+    container = buildah.ok("from", "--pull-never", IMAGE)
+    screen = buildah.terminal("--network", "none", "-t", container, "--", "sh", "-c", "tty; stty size; exit 6")
+    screen.expect("/dev/pts/0")
+    assert screen.close() == 6
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "/etc/not-executable"])
+def test_what_cannot_be_run(buildah: Buildah, same: Same, program: str) -> None:
+    container = buildah.ok("from", "--pull-never", IMAGE)
+    done = buildah.run(container, "--network", "none", "--", program)
+    assert done.status != 0 and program in done.err, done
+    same(done.status)
+
+
+STAGES = """\
+FROM clients:1 AS first
+RUN --mount=type=secret,id=word cp /run/secrets/word /made && echo more >> /made
+FROM clients:1
+COPY --from=first /made /made
+RUN --mount=type=bind,from=first,target=/mnt cmp /made /mnt/made && mkdir /done
+"""
+
+
+def test_build_in_stages(buildah: Buildah, same: Same, tmp_path: Path) -> None:
+    """A secret, another stage as a mount, and what the first stage made."""
+    (tmp_path / "word").write_text("secret\n")
+    status, output = build(buildah, tmp_path, STAGES, "--secret", f"id=word,src={tmp_path}/word")
+    assert status == 0, output
+    found = files(buildah, "/made")
+    assert found == ["secret", "more"]
+    same(found)

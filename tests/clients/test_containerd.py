@@ -40,6 +40,7 @@ CASES = [
     Case("no-seccomp", [], "grep Seccomp: /proc/self/status", r"\s0$"),
     Case("new-privileges", ["--allow-new-privs"], "grep NoNewPrivs /proc/self/status", r"\s0$"),
     Case("cgroup", ["--cgroup", "/clientsctr/box"], "cat /proc/self/cgroup | wc -l", r"^\d+$"),
+    Case("no-pivot", ["--no-pivot"], "ls -d /bin /data", r"^/bin\n/data$"),
     Case("net-host", ["--net-host"], "ip -o link | grep -c LOOPBACK", r"^1$"),
     Case("device", ["--device", "/dev/fuse"], "test -c /dev/fuse || echo $?"),
     Case("mounts", ["--mount", "type=tmpfs,src=tmpfs,dst=/mnt,options=size=64k"], "df -k /mnt | tail -n1", r"\s64 "),
@@ -178,3 +179,53 @@ def test_exec_terminal(box: Ctr) -> None:
     screen.type("until [ \"$(stty size)\" = '31 71' ]; do usleep 20000; done; tty; exit 6\n")
     screen.expect("/dev/pts/0")
     assert screen.close() == 6
+
+
+def test_another_task_in_the_same_container(box: Ctr, same: Same) -> None:
+    """The same id again, as soon as the first task has been removed."""
+    first = box.pid(BOX)
+    box.ok("task", "kill", "-s", "KILL", BOX)
+    host.until(lambda: box.status(BOX) == "STOPPED", "the end of the task")
+    box("task", "rm", BOX)
+    box.ok("task", "start", "-d", BOX)
+    assert box.pid(BOX) != first
+    same(box.status(BOX))
+
+
+def test_a_running_task_is_not_removed(box: Ctr, same: Same) -> None:
+    done = box("task", "rm", BOX)
+    assert done.status == 1 and "must be stopped" in done.err, done
+    assert box.status(BOX) == "RUNNING"
+    same(done.status)
+
+
+def test_kill_one_exec(box: Ctr) -> None:
+    """Only the process that was added ends."""
+    box.ok("task", "exec", "-d", "--exec-id", "one", BOX, "sleep", "4321")
+    box.ok("task", "kill", "--exec-id", "one", "-s", "KILL", BOX)
+    host.until(lambda: "4321" not in box.ok("task", "exec", "--exec-id", "two", BOX, "ps"), "the end of the exec")
+    assert box.status(BOX) == "RUNNING"
+
+
+def test_no_checkpoint(box: Ctr) -> None:
+    """Neither has CRIU here; the container must survive the question."""
+    assert box("task", "checkpoint", BOX).status == 1
+    assert box.ok("task", "exec", "--exec-id", "one", BOX, "echo", "alive") == "alive"
+
+
+def test_what_start_cannot_execute(ctr: Ctr, runtime: Path | None) -> None:
+    """docs/engines.md: the runtime's start tells; runc's container runs, in a way, and ends with 1."""
+    done = ctr.run(BOX, "crlf", options=("--rm",))
+    assert done.status == 1 and "no such file or directory" in done.err, done
+    assert ("carriage return" in done.err) == bool(runtime)
+
+
+@pytest.mark.guest
+@pytest.mark.skipif(not host.has_systemd(), reason="systemd is not PID 1 here: runs in the guest")
+def test_systemd_cgroup(ctr: Ctr, same: Same) -> None:
+    options = ("-d", "--runc-systemd-cgroup", "--cgroup", "clientsctr.slice:clients:box", "--memory-limit", "67108864")
+    done = ctr.run(BOX, "sleep", "1000", options=options)
+    assert done.status == 0, done
+    cgroup = Path(f"/proc/{ctr.pid(BOX)}/cgroup").read_text().strip()
+    assert cgroup.endswith("clientsctr.slice/clients-box.scope")
+    same((cgroup, host.cgroup_file(ctr.pid(BOX), "memory.max", "memory/memory.limit_in_bytes")))

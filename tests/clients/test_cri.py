@@ -11,6 +11,9 @@ import pytest
 from tests.clients import host
 from tests.clients.conftest import Same
 from tests.clients.cri import RUNNING, Cri
+from tests.clients.notes import block
+
+drivers = pytest.mark.parametrize("driver", ["cgroupfs", pytest.param("systemd", marks=pytest.mark.guest)])
 
 SLEEP = ("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1000 & wait; done")
 
@@ -25,7 +28,7 @@ def kinds(cri: Cri, *containers: str) -> list[str]:
     ]
 
 
-@pytest.mark.guest
+@drivers
 def test_pod_of_two_containers(cri: Cri, same: Same) -> None:
     pod = cri.pod()
     server = cri.start(pod, "server", "nc", "-ll", "-p", "80", "-e", "echo", "served")
@@ -117,6 +120,7 @@ def test_created_but_not_started(cri: Cri) -> None:
     cri.service.RemoveContainer(cri.container(box))
 
 
+@drivers
 @pytest.mark.parametrize(("seconds", "status"), [(60, 3), (0, 137)])
 def test_stop_and_remove(cri: Cri, same: Same, seconds: int, status: int) -> None:
     box = cri.start(cri.pod(), "box", *SLEEP)
@@ -164,7 +168,7 @@ def test_security_context(cri: Cri, same: Same, tmp_path: Path) -> None:
     same(sorted(lines))
 
 
-@pytest.mark.guest
+@drivers
 def test_limits_and_update(cri: Cri, same: Same) -> None:
     resources = {"memory_limit_in_bytes": 64 << 20, "cpu_quota": 50_000, "cpu_period": 100_000, "cpu_shares": 512}
     box = cri.start(cri.pod(), "box", *SLEEP, linux={"resources": resources})
@@ -179,12 +183,14 @@ def test_limits_and_update(cri: Cri, same: Same) -> None:
     same(limits)
 
 
+@drivers
 def test_out_of_memory(cri: Cri, same: Same) -> None:
     box = cri.start(cri.pod(), "box", "tail", "/dev/zero", linux={"resources": {"memory_limit_in_bytes": 16 << 20}})
     assert (cri.wait(box), cri.status(box).reason) == (137, "OOMKilled")
     same(cri.status(box).reason)
 
 
+@drivers
 def test_stats(cri: Cri) -> None:
     box = cri.start(cri.pod(), "box", *SLEEP)
     stats = cri.service.ContainerStats(cri.container(box)).stats
@@ -207,7 +213,7 @@ def test_pod_status(cri: Cri) -> None:
     assert status.network.ip.startswith("10.99.")
 
 
-@pytest.mark.guest
+@drivers
 def test_cgroup_of_the_driver(cri: Cri) -> None:
     box = cri.start(cri.pod(), "box", *SLEEP)
     wanted = f"cri-containerd-{box}.scope" if cri.handler.endswith("-systemd") else f"/clientscri/{box}"
@@ -215,3 +221,44 @@ def test_cgroup_of_the_driver(cri: Cri) -> None:
         entry for entry in Path("/proc").glob("[0-9]*/cgroup") if box in (entry.read_text() if entry.exists() else "")
     ]
     assert with_pid and all(wanted in entry.read_text() for entry in with_pid)
+
+
+def test_a_container_is_replaced_in_its_pod(cri: Cri, same: Same) -> None:
+    """As kubelet does when one has ended: the sandbox and its network stay."""
+    pod = cri.pod()
+    first = cri.start(pod, "box", "sh", "-c", "exit 4")
+    assert cri.wait(first) == 4
+    cri.service.RemoveContainer(cri.container(first))
+    second = cri.start(pod, "box", *SLEEP)
+    assert cri.execute(second, "hostname") == (0, "pod\n")
+    same(cri.status(second).state)
+
+
+def test_exec_that_takes_too_long(cri: Cri, same: Same) -> None:
+    """How probes fail: the command is killed, the container lives on."""
+    import grpc
+
+    box = cri.start(cri.pod(), "box", *SLEEP)
+    request = cri.messages.ExecSyncRequest(container_id=box, cmd=["sleep", "4321"], timeout=1)
+    with pytest.raises(grpc.RpcError) as error:
+        cri.service.ExecSync(request, timeout=host.SECONDS)
+    assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert cri.execute(box, "sh", "-c", "ps | grep -c '[s]leep 4321'") == (1, "0\n")
+    same(cri.status(box).state)
+
+
+def test_two_pods_are_apart(cri: Cri) -> None:
+    """Two sandboxes of one handler, one name of a container in both."""
+    boxes = [cri.start(cri.pod(hostname=name, name=name), "box", *SLEEP) for name in ("left", "right")]
+    assert kinds(cri, *boxes) == []
+    assert [cri.execute(box, "hostname")[1] for box in boxes] == ["left\n", "right\n"]
+
+
+def test_the_handler_of_the_runtime_class() -> None:
+    """The RuntimeClass of the install notes names the runtime that its TOML defines, and the pod that class."""
+    manifest = block("Kubernetes", "yaml")
+    (handler,) = re.findall(r"^handler: (\S+)$", manifest, re.MULTILINE)
+    (name,) = re.findall(r"^kind: RuntimeClass\nmetadata:\n  name: (\S+)$", manifest, re.MULTILINE)
+    (used,) = re.findall(r"^  runtimeClassName: (\S+)$", manifest, re.MULTILINE)
+    assert f"containerd.runtimes.{handler}]" in block("Kubernetes", "toml")
+    assert name == used

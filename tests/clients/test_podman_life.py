@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def state(podman: Podman, name: str = BOX) -> dict[str, Any]:
 def test_detached_container_is_running(box: Podman, same: Same) -> None:
     outcome = state(box)
     assert (outcome["Status"], outcome["pid"]) == ("running", True)
+    assert box.inspect(BOX)["OCIRuntime"] == ("ociruntime" if box.runtime else "crun")
     assert Path(f"/proc/{box.pid(BOX)}/cmdline").read_bytes().startswith(b"sh\0-c\0")
     same(outcome)
 
@@ -174,6 +176,50 @@ def test_restart_policy(podman: Podman, same: Same) -> None:
     host.until(lambda: podman.inspect(BOX)["RestartCount"] == 2 and podman.status(BOX) == "exited", "two restarts")
     assert podman.ok("logs", BOX).split() == ["try"] * 3
     same(state(podman))
+
+
+def test_restart_policy_always(podman: Podman, same: Same) -> None:
+    podman.ok("run", "-d", "--name", BOX, "--network", "none", "--restart", "always", IMAGE, "sleep", "1000")
+    os.kill(podman.pid(BOX), signal.SIGKILL)  # not by podman, whose `kill` means it
+    host.until(lambda: podman.inspect(BOX)["RestartCount"] == 1 and podman.status(BOX) == "running", "a restart")
+    podman.ok("stop", "-t", "0", BOX)
+    assert podman.status(BOX) == "exited"
+    same(podman.status(BOX))
+
+
+def test_stop_signal(podman: Podman, same: Same) -> None:
+    script = "trap 'exit 4' USR1; echo ready; while :; do sleep 1000 & wait; done"
+    options = ["--name", BOX, "--network", "none", "--stop-signal", "USR1"]
+    podman.ok("run", "-d", *options, IMAGE, "sh", "-c", script)
+    host.until(lambda: "ready" in podman.ok("logs", BOX), "the container's first words")
+    podman.ok("stop", "-t", "60", BOX)
+    assert state(podman)["ExitCode"] == 4
+    same(state(podman))
+
+
+def test_copy_and_commit(box: Podman, same: Same, tmp_path: Path) -> None:
+    """Files go into a running container and come back; what changed becomes an image."""
+    (tmp_path / "file").write_text("copied\n")
+    box.ok("cp", tmp_path / "file", f"{BOX}:/data/file")
+    inside = box.ok("exec", BOX, "cat", "/data/file")
+    box.ok("cp", f"{BOX}:/data/file", tmp_path / "back")
+    box.ok("commit", "-q", BOX, "clients-committed:1")
+    changed = box.ok("diff", BOX).splitlines()
+    again = box.ok("run", "--rm", "--network", "none", "clients-committed:1", "cat", "/data/file")
+    box.ok("rmi", "clients-committed:1")
+    assert (inside, (tmp_path / "back").read_text(), again) == ("copied", "copied\n", "copied")
+    assert "A /data/file" in changed
+    same(sorted(changed))
+
+
+def test_a_container_that_has_stopped_refuses(podman: Podman, same: Same) -> None:
+    podman.ok("run", "--name", BOX, "--network", "none", IMAGE, "true")
+    refused = [podman(*words, BOX, *more).status for words, more in REFUSED]
+    assert refused == [255, 125, 125, 125]
+    same(refused)
+
+
+REFUSED = [(["exec"], ["true"]), (["pause"], []), (["kill"], []), (["top"], [])]
 
 
 def test_restart_and_start_again(box: Podman, same: Same) -> None:
@@ -339,6 +385,15 @@ def test_pod_shares_namespaces(podman: Podman, same: Same) -> None:
     podman.ok("pod", "stop", "-t", "0", "clients-pod")
     assert (paused, [podman.status(name) for name in names]) == (["paused"] * 2, ["exited"] * 2)
     same(shared)
+
+
+def test_pod_shares_processes(podman: Podman, same: Same) -> None:
+    infra = ["--infra-image", "clients-pause:1", "--infra-command", "/bin/sleep inf"]
+    podman.ok("pod", "create", "--name", "clients-pod", "--network", "none", "--share", "pid,net", *infra)
+    podman.ok("run", "-d", "--pod", "clients-pod", "--name", "clients-a", IMAGE, "sleep", "4321")
+    seen = podman.ok("run", "--rm", "--pod", "clients-pod", IMAGE, "sh", "-c", "ps | grep -c '[s]leep 4321'")
+    assert seen == "1"
+    same(seen)
 
 
 def test_play_kube(podman: Podman, same: Same, tmp_path: Path) -> None:

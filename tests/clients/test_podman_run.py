@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import host
+from tests.clients import host, image
 from tests.clients.conftest import Same
 from tests.clients.podman import Podman, rootless
 
@@ -41,6 +41,7 @@ TMPFS = sh("stat -f -c %T /data; stat -c %a /data; df -k /data | tail -n1")
 COPY_UP = sh("stat -f -c %T /etc; cat /etc/hosts | wc -l; id -un")
 # /dev/core is runc's and crun's: the specification does not have it, and /proc/kcore is masked anyway.
 DEVICES = sh("ls /dev | grep -v core; stat -c '%n %F %t %T %a' /dev/null /dev/zero /dev/tty /dev/ptmx")
+NO_SUCH_DEVICE = sh("mknod /tmp/new c 42 1; cat /tmp/new 2>&1")
 FORKS = sh("sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait")
 MAPPED = ["--uidmap", "0:100000:1000", "--gidmap", "0:100000:1000"]
 UID_MAP = sh("id -u; cat /proc/self/uid_map")
@@ -75,6 +76,8 @@ CASES = [
     Case("seccomp-off", ["--security-opt", "seccomp=unconfined"], ["grep", "Seccomp:", STATUS], r"0$"),
     Case("masked", [], sh("cat /proc/kcore /proc/keys | wc -c; ls /sys/firmware | wc -l"), r"^0\n0$"),
     Case("unmasked", ["--security-opt", "unmask=ALL"], sh("grep -c ' /proc/keys ' /proc/self/mountinfo"), r"^0$", 1),
+    Case("mask", ["--security-opt", "mask=/proc/version"], ["cat", "/proc/version"], r"^$"),
+    Case("hidepid", ["--security-opt", "proc-opts=hidepid=2"], ["grep", "/proc ", "/proc/mounts"], r"hidepid=[2i]"),
     Case("proc-readonly", [], sh("echo 1 > /proc/sys/kernel/domainname"), status=1),
     Case("read-only", ["--read-only"], sh("touch /file; echo $?; touch /tmp/file && echo tmp"), r"^1\ntmp$"),
     Case("read-only-tmpfs-off", ["--read-only", "--read-only-tmpfs=false"], sh("touch /tmp/f"), status=1),
@@ -82,6 +85,7 @@ CASES = [
     Case("dev", [], DEVICES, r"/dev/null char.* 1 3 666"),
     Case("dev-links", [], sh("for n in fd stdin stdout ptmx; do readlink /dev/$n; done"), r"/proc/self/fd\n"),
     Case("device", ["--device", "/dev/null:/dev/new"], sh("echo x > /dev/new && stat -c '%F %t %T' /dev/new"), r"1 3$"),
+    Case("device-rule", ["--device-cgroup-rule", "c 42:* rwm"], NO_SUCH_DEVICE, r"No such device", 1, needs="root"),
     Case("device-forbidden", [], sh("mknod /tmp/disk b 8 0 && cat /tmp/disk; echo $?"), r"^1$", needs="root"),
     Case("tmpfs", ["--tmpfs", "/data:rw,size=64k,mode=1700"], TMPFS, r"^tmpfs\n1700\ntmpfs\s+64 "),
     Case("tmpfs-noexec", ["--tmpfs", "/data:noexec"], sh("cp /bin/echo /data; /data/echo; echo $?"), r"^126$"),
@@ -111,6 +115,7 @@ CASES = [
     Case("cgroups-disabled", ["--cgroups", "disabled"], ["echo", "free"], r"^free$"),
     Case("network-none", ["--network", "none"], sh("ip -o link | wc -l"), r"^1$"),
     Case("network-host", ["--network", "host"], sh("ip -o link | grep -c LOOPBACK"), r"^1$"),
+    Case("personality", ["--personality", "LINUX32"], ["uname", "-m"], r"^(i686|armv.*)$"),
     Case("annotation", ["--annotation", "org.example.a=b"], ["true"]),
     # --- what cannot be run
     Case("bad-option", ["--no-such-option"], ["true"], status=125),
@@ -188,6 +193,7 @@ VOLUMES = [
     ("rprivate,noexec", "cp /bin/echo /data/echo; /data/echo", 126, ""),
     ("nosuid,nodev", "grep ' /data ' /proc/mounts | grep -c nosuid,nodev", 0, "1"),
     ("rshared", "grep ' /data ' /proc/self/mountinfo | grep -c shared:", 0, "1"),
+    ("O", "echo new > /data/file; cat /data/file", 0, "new"),
     ("rslave", "grep ' /data ' /proc/self/mountinfo | grep -c master:", None, ""),
 ]  # fmt: skip
 
@@ -200,6 +206,37 @@ def test_volume(podman: Podman, same: Same, tmp_path: Path, case: tuple[str, str
     assert status is None or done.status == status, done
     assert text in done.out
     same((done.status, done.out))
+    assert (tmp_path / "file").read_text() == ("new\n" if options == "rw" else "old\n")
+
+
+def test_volume_with_mapped_owners(podman: Podman, same: Same, tmp_path: Path) -> None:
+    """`idmap`: the owner on the disk is the owner that the container sees, in a user namespace of its own."""
+    if rootless():
+        pytest.skip("needs root")
+    (tmp_path / "file").write_text("")
+    os.chown(tmp_path / "file", 5, 6)
+    volume = ["--network", "none", "-v", f"{tmp_path}:/data:idmap"]
+    done = podman("run", "--rm", *volume, *MAPPED, IMAGE, "stat", "-c", "%u %g", "/data/file")
+    assert (done.status, done.text) == (0, "5 6"), done
+    same(done.out)
+
+
+STAGES = ["prestart", "createRuntime", "poststart", "poststop"]
+"""Without createContainer and startContainer, which crun 1.8.1 cannot do under podman."""
+
+
+def test_hooks(podman: Podman, same: Same, tmp_path: Path) -> None:
+    """oci-hooks(5): podman puts them into config.json, each stage comes in its turn."""
+    (tmp_path / "hooks").mkdir()
+    for stage in STAGES:
+        line = ["sh", "-c", f"echo {stage} >> {tmp_path}/log"]
+        hook = {"version": "1.0.0", "hook": {"path": "/bin/sh", "args": line}, "when": {"always": True}}
+        (tmp_path / f"hooks/{stage}.json").write_text(json.dumps({**hook, "stages": [stage]}))
+    options = ["--rm", "--network", "none", "-v", f"{tmp_path}:{tmp_path}"]
+    done = podman("--hooks-dir", tmp_path / "hooks", "run", *options, IMAGE, "sh", "-c", f"cat {tmp_path}/log")
+    assert (done.status, done.out.split()[:2]) == (0, STAGES[:2]), done
+    assert (tmp_path / "log").read_text().split() == STAGES
+    same(done.out.split()[:2])
 
 
 def test_volume_of_a_file(podman: Podman, same: Same, tmp_path: Path) -> None:
@@ -229,6 +266,23 @@ def test_bridge_network(podman: Podman, same: Same) -> None:
     same(done)
 
 
+def test_network_of_two_containers(podman: Podman, same: Same) -> None:
+    """A network of their own; one is found by name, and by a port of the host."""
+    if rootless():
+        pytest.skip("the bridge needs root; see test_slirp4netns")
+    podman.ok("network", "create", "clients-net")
+    try:
+        server = ["--network", "clients-net", "-p", "8080:80", "--name", "clients-server"]
+        podman.ok("run", "-d", *server, IMAGE, "nc", "-ll", "-p", "80", "-e", "echo", "served")
+        talk = "until nc clients-server 80; do usleep 50000; done"
+        inside = podman("run", "--rm", "--network", "clients-net", IMAGE, "sh", "-c", talk)
+        outside = host.run([*podman.home.prefix, image.BUSYBOX, "nc", "127.0.0.1", "8080"])
+    finally:
+        podman.ok("network", "rm", "-f", "-t", "0", "clients-net")
+    assert (inside.text, outside.text) == ("served", "served"), (inside, outside)
+    same((inside.out, outside.out))
+
+
 @pytest.mark.guest
 def test_slirp4netns(podman: Podman, same: Same) -> None:
     if not rootless():
@@ -243,3 +297,17 @@ def test_error_text_reaches_the_user(podman: Podman) -> None:
     done = podman("run", "--rm", "--network", "none", IMAGE, "no-such-program")
     assert "no-such-program" in done.err and "not found" in done.err, done
     assert "{" not in done.err, "the log's JSON was not understood"
+
+
+@pytest.mark.parametrize("program", ["crlf", "unreadable-format"])
+def test_what_start_cannot_execute(podman: Podman, runtime: Path | None, program: str) -> None:
+    """docs/engines.md: crun's container "runs" and ends with 1; ociruntime's start tells why, as for any failure."""
+    done = podman("run", "--rm", "--network", "none", IMAGE, program)
+    assert done.status == (126 if runtime else 1), done
+    assert f"exec /bin/{program}: " in done.err or not runtime
+
+
+def test_info(podman: Podman, runtime: Path | None) -> None:
+    shown = json.loads(podman.ok("info", "--format", "json"))["host"]["ociRuntime"]
+    assert shown["name"] == ("ociruntime" if runtime else "crun")
+    assert f"{shown['name']} version " in shown["version"]

@@ -63,6 +63,22 @@ def test_podman_with_the_cgroupfs_manager(podman: Podman, same: Same) -> None:
     same(limit)
 
 
+def test_podman_checks_health_by_a_timer(podman: Podman, same: Same) -> None:
+    """A transient timer of systemd runs `podman healthcheck run`, which is an exec."""
+    check = ["--health-cmd", "test -e /healthy", "--health-interval", "1s", "--health-retries", "1"]
+    script = "touch /healthy; exec sleep 1000"
+    podman.ok("run", "-d", "--name", BOX, "--network", "none", *check, IMAGE, "sh", "-c", script)
+    host.until(lambda: health(podman) == "healthy", "a healthy container")
+    podman.ok("exec", BOX, "rm", "/healthy")
+    host.until(lambda: health(podman) == "unhealthy", "a sick container")
+    same(health(podman))
+
+
+def health(podman: Podman) -> str:
+    text: str = podman.inspect(BOX)["State"]["Health"]["Status"]
+    return text
+
+
 @pytest.fixture
 def debian(home: object, tmp_path: Path) -> Iterator[Path]:
     """A root file system for systemd: the guest's own /usr will be bound into it."""

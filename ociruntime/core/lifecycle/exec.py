@@ -67,6 +67,7 @@ def exec(container_id: str, options: ExecOptions, g: Globals) -> int:
     except BaseException:
         entry.abort()
         raise
+    LOG.release()
     if options.detach:
         return 0
     return foreground.wait(kernel, entry.scene.pid, signals, master)
@@ -156,7 +157,6 @@ class Entry:
             write_pid_file(kernel, options.pid_file, scene.pid)
         kernel.write(scene.handles["start"], b"\n")
         hear_beginning(kernel, scene.handles.pop("start"), told, self._hand_over)
-        LOG.release()
         return master
 
     def _hand_over(self, number: int) -> None:
