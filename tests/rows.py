@@ -204,6 +204,7 @@ CONFIG = {
         "without_maps_it_is_an_error",
     ),
     "5.2 tmpcopyup": of(MOUNTS, "tmpcopyup"),
+    "5.2 locked flags in a user namespace": of("e2e/riddles", "the_message_has_the_answer"),
     "5.2 unknown option": of("unit/plan/mounts", "unknown_options_are_the_file_systems"),
     "5.3 process": of(BAD, "process_missing_is_an_error_of_start"),
     "5.3 terminal": of(TERMINAL, "foreground_terminal", "console_socket"),
