@@ -91,6 +91,20 @@ def unused_console_size(spec: Spec) -> Iterator[Finding]:
         yield "/process/consoleSize", "consoleSize is ignored without a terminal", ""
 
 
+REFUSING = ("SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP")
+
+
+def filtered_execve(spec: Spec) -> Iterator[Finding]:
+    """A filter that refuses execve refuses the program itself: it is in force when the program is executed."""
+    seccomp = spec.get("linux", {}).get("seccomp")
+    if not seccomp or seccomp["defaultAction"] not in REFUSING:
+        return
+    rules = [rule for rule in seccomp.get("syscalls", []) if "execve" in rule["names"]]
+    if not rules or all(rule["action"] in REFUSING for rule in rules):
+        hint = "allow execve, and exit_group with it"
+        yield "/linux/seccomp", "the filter refuses execve, so the program cannot be started", hint
+
+
 ADVICE: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     unknown_property,
     unknown_capability,
@@ -99,4 +113,5 @@ ADVICE: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     old_hook,
     no_program,
     unused_console_size,
+    filtered_execve,
 )

@@ -245,8 +245,9 @@ def id_map(box: Box) -> Outcome:
 
 def ordinary(box: Box, uid: int, *limits: str) -> None:
     """Started by a user who is not root, with a user namespace of the runtime's."""
-    for path in (box.place, box.bundle):
-        path.chmod(0o777)
+    for path in (box.place, box.bundle, box.root):
+        if path.exists():
+            path.chmod(0o777)
     for parent in box.place.parents:
         if str(parent).startswith("/tmp/"):
             parent.chmod(parent.stat().st_mode | 0o011)

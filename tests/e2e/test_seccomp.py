@@ -203,3 +203,11 @@ def test_a_listener_that_is_not_there_stops_the_container(box: Box) -> None:
 def test_a_listener_path_without_notify_is_ignored(box: Box) -> None:
     seccomp(box, deny("mkdir"), listenerPath=str(box.place / "nobody"))
     assert box.run("true").status == 0
+
+
+def test_a_filter_that_refuses_all_ends_the_container(box: Box) -> None:
+    """Neither execve nor the report of its failure nor exit_group is allowed: it must not spin for ever."""
+    box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO"}
+    assert box.run("true", timeout=30).status == 128 + 4
+    found = json.loads(box.call("validate", "--format", "json", str(box.bundle)).out)
+    assert "advice-filtered-execve" in [problem["code"] for problem in found["problems"]]
