@@ -72,6 +72,7 @@ def _said(box: Box, outcome: Outcome) -> str:
     errors = [record["msg"] for record in box.records() if record["level"] == "error"]
     lines = [line for line in outcome.err.splitlines() if line and not line.startswith("warning:")]
     words = errors[-1] if errors else lines[-1] if lines else ""
+    words = next((line for line in lines if line.startswith("runtime: ")), words)  # a crash of Go ends in registers
     words = re.sub(r'^time="[^"]*" level=\w+ msg="(.*)"$', r"\1", words).replace("|", "\\|").replace("`", "'")
     return f"`{' '.join(words.split())}`" if words else f"*nothing, and ends with status {outcome.status}*"
 
