@@ -113,11 +113,8 @@ class Log:
 
     def error(self, failure: Failure) -> None:
         """Record the failure of this call, and say it in one line on stderr."""
-        fields: dict[str, str | int] = {
-            "code": failure.code,
-            "kind": type(failure).__name__,
-            "step": one_line(failure.step),
-        }
+        fields: dict[str, str | int] = {"code": failure.code, "kind": type(failure).__name__}
+        fields["step"] = one_line(failure.step)
         if failure.origin:
             fields["origin"] = failure.origin
         if failure.place[0]:

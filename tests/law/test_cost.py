@@ -48,14 +48,14 @@ BUDGETS = {
     "start": (32, 2550),
     "state": (31, 2400),
     "kill": (33, 2550),
-    "delete": (34, 2600),
+    "delete": (34, 2620),
     "list": (31, 2450),
     "exec": (75, 7300),
     "ps": (31, 2450),
     "pause": (31, 2500),
     "resume": (31, 2500),
     "update": (41, 3500),
-    "run": (98, 9900),
+    "run": (98, 9920),
 }
 # Commands that act on a container that exists do not plan one; update plans limits.
 NO_PLAN = {"start", "state", "kill", "delete", "list", "ps", "pause", "resume"}
