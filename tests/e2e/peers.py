@@ -124,7 +124,7 @@ FILES = "memory.max memory.swap.max memory.low cpu.max cpuset.cpus pids.max memo
 READ = f"cd {CGROUP}; for f in {FILES}; do echo $f $(cat $f); done"
 OPEN = "mknod /tmp/fuse c 10 229; for d in /tmp/fuse /dev/null; do true < $d && echo $d opens; done; true"
 CASES = {
-    "limits": Case(limits, READ),
+    "limits, cgroupfs": Case(limits, READ),
     "limits, systemd": Case(scope, READ, ("--systemd-cgroup",)),
     "cpu.shares": Case(
         shares, f"cat {CGROUP}/cpu.weight", differs="the curve is that of runc since 1.3.2 and crun since 1.23"
@@ -142,7 +142,7 @@ CASES = {
     "user namespace": Case(mapped, "id -u; cat /proc/self/uid_map; stat -c %u /proc/1"),
     "AppArmor": Case(profile, "cat /proc/self/attr/current; cat /etc/secret 2> /dev/null || echo denied"),
     "AppArmor, no such profile": Case(no_profile, "echo unconfined"),
-    "rootless": Case(without_privilege, "id -u; cat /proc/self/uid_map /proc/self/setgroups; echo x > /dev/null"),
+    "without privilege": Case(without_privilege, "id -u; cat /proc/self/uid_map /proc/self/setgroups; echo x > /dev/null"),
     "own namespaces": Case(lambda box: None, "echo $$; hostname; ls /sys/class/net; cat /proc/self/cgroup"),
     "exit status": Case(lambda box: None, "exit 7"),
     "killed": Case(lambda box: None, "kill -9 $$; exec sh -c 'kill -TERM $$; exit 9'"),
