@@ -34,7 +34,7 @@ class Dockerd:
         self.folder.mkdir()
         config: dict[str, object] = json.loads(block("Docker", "json"))
         if self._builder:
-            config["bridge"] = "none"  # the other daemon has it
+            config.update(bridge="none", iptables=False)  # the other daemon has them
         if self._default:
             config["default-runtime"] = "ociruntime"
             (self.folder / "bin").mkdir()
