@@ -34,7 +34,7 @@ class Dockerd:
         self.folder.mkdir()
         config: dict[str, object] = json.loads(block("Docker", "json"))
         if self._builder:
-            config.update(bridge="none", iptables=False)  # the other daemon has them
+            config["bridge"] = "none"
         if self._default:
             config["default-runtime"] = "ociruntime"
             (self.folder / "bin").mkdir()
@@ -46,7 +46,9 @@ class Dockerd:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         config = self._configure()
-        line: list[str | Path] = [*self.home.prefix, "/usr/sbin/dockerd", "--config-file", config]
+        # A dockerd without a bridge removes docker0, which the other one needs: it gets a network namespace for itself.
+        prefix = ("unshare", "--net") if self._builder else self.home.prefix
+        line: list[str | Path] = [*prefix, "/usr/sbin/dockerd", "--config-file", config]
         line += ["--data-root", self.folder / "data", "--exec-root", self.folder / "exec"]
         line += ["--pidfile", self.folder / "pid", "--host", f"unix://{self.socket}"]
         path = f"{self.folder}/bin:"
