@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             "seccomp": {
                 "defaultAction": "SCMP_ACT_ERRNO",
-                "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}],
+                "syscalls": [{"names": ["read", "execve"], "action": "SCMP_ACT_ALLOW"}],
             },
         },
     }
@@ -157,6 +157,7 @@ FOUND: list[tuple[str, str, Edit]] = [
     ("advice-relative-destination", "/mounts/0/destination", mounting({"destination": "tmp", "type": "tmpfs"})),
     ("advice-old-hook", "/hooks/prestart", hooks("prestart", "/bin/true")),
     ("advice-no-program", "", lambda document: document.pop("process")),
+    ("advice-filtered-execve", "/linux/seccomp", linux(seccomp={"defaultAction": "SCMP_ACT_ERRNO"})),
     ("advice-unused-console-size", "/process/consoleSize", process(consoleSize={"height": 1, "width": 1})),
 ]
 

@@ -57,7 +57,7 @@ def test_without_args_argv_is_the_path(tmp_path: Path) -> None:
 def test_the_first_failure_stops_the_row_and_says_what_the_hook_said(tmp_path: Path) -> None:
     caught = failure(shell("exit 0"), shell("echo out; echo err >&2; exit 3"), shell(f"touch {tmp_path}/third"))
     assert 'createRuntime hook 1 "/bin/sh" failed after ' in caught.what
-    assert "exit status 3; output: out\nerr" in caught.what
+    assert "exit status 3; command: /bin/sh -c 'echo out; echo err >&2; exit 3'; output: out\nerr" in caught.what
     assert caught.origin == "/hooks/createRuntime/1"
     assert "\n" not in caught.line()
     assert not (tmp_path / "third").exists()

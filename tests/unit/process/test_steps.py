@@ -128,7 +128,9 @@ def test_labels_that_the_host_cannot_apply_are_errors() -> None:
     for step in (labels.CheckAppArmor(profile="p"), labels.CheckSelinux(label="l")):
         assert "is not enabled on this host" in refusal(step, open=FileNotFoundError()).what
     assert "not enabled" in refusal(labels.CheckAppArmor(profile="p"), open=3, read=b"N").what
-    recorded(labels.CheckAppArmor(profile="p"), open=3, read=b"Y")
+    recorded(labels.CheckAppArmor(profile="p"), open=3, read=iter([b"Y", b"a (enforce)\np (", b"complain)\n", b""]))
+    other = refusal(labels.CheckAppArmor(profile="p"), open=3, read=iter([b"Y", b"p2 (enforce)\n", b""]))
+    assert "is not loaded" in other.what
     recorded(labels.CheckSelinux(label="l"), open=3, read=b"0")  # permissive is enabled
 
 
