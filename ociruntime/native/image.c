@@ -21,7 +21,7 @@ typedef unsigned long u64;
 
 struct header {
     char magic[16];
-    u64 inode, time, size;     /* of the program */
+    u64 time, size;            /* of the program */
     u64 data_start, data_size; /* of its data segment */
     u64 stamps_size;
     u64 arena_size;            /* 0: there can be no image */
@@ -66,7 +66,6 @@ describe(struct header *header)
         return -1;
     memset(header, 0, sizeof *header);
     memcpy(header->magic, "ociruntime image", sizeof header->magic);
-    header->inode = program.st_ino;
     header->time = nanoseconds(&program);
     header->size = (u64)program.st_size;
     header->data_start = (u64)__data_start;
