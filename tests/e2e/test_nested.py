@@ -161,6 +161,8 @@ def test_below_another_runtime(nest: Nest, runtime: str) -> None:
     found = shutil.which(runtime)
     if not found:
         pytest.skip(f"{runtime} is not installed")
+    if runtime == "crun" and not V2:
+        pytest.skip("on a hybrid host crun leaves its cgroup of a v1 controller behind")
     nest.outer.runtime = found
     nest.outer.spec["ociVersion"] = "1.0.2"
     writable_cgroups(nest)
