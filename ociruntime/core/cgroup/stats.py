@@ -129,9 +129,9 @@ CPUSET_FLAGS = (
 
 
 def _cpuset(files: Files) -> dict[str, Any]:
+    """v2 has none of the flags; runc gives them as zeros."""
     members = {"cpus": _members(files.text("cpuset.cpus")), "mems": _members(files.text("cpuset.mems"))}
-    flags = {} if files.unified else {name: files.number(f"cpuset.{name}") for name in CPUSET_FLAGS}
-    return {**members, **flags}
+    return {**members, **{name: files.number(f"cpuset.{name}") for name in CPUSET_FLAGS}}
 
 
 def _members(text: str) -> list[int]:
