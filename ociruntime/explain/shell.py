@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ociruntime.core.errors import HostError
 from ociruntime.core.plan.capabilities import NAMES
 from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
+from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.steps.base import quoted
 from ociruntime.core.steps.cgroup import EnterTasks
@@ -83,7 +84,7 @@ class Script:
         self.maps = id_maps([*plan.stages[OPEN], *plan.stages[MOUNTS]])
         waiting = [step for step in plan.stages[ATTACH] if isinstance(step, WHILE_IT_WAITS)]
         self.waiting = waiting
-        self.parent_hooks = [kind for kind in ("prestart", "createRuntime") if self.hooks.get(kind)]
+        self.parent_hooks = [kind for kind in SHOWN if self.hooks.get(kind)]
         self.new_user = bool(plan.unshare & FLAGS["user"])
         self.meets = bool(waiting or self.parent_hooks or self.hooks.get("poststart"))
         self._refuse()
@@ -136,7 +137,7 @@ class Script:
         if self.parent_hooks:
             yield WAIT.replace("this is its number", "its mounts are made")
             for kind in self.parent_hooks:
-                yield from self._hooks(kind, "creating")
+                yield from self._hooks(kind, SHOWN[kind])
             yield '    trap - EXIT; echo go > "$meet"'
         if self.hooks.get("poststart"):
             yield WAIT.replace("this is its number", "the program begins")

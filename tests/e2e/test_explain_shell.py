@@ -122,7 +122,7 @@ def test_hooks_run_where_they_do(box: Box) -> None:
     log.write_text("")
     assert run_script(box) == ""
     assert log.read_text() == expected
-    assert expected.startswith("prestart creating") and "\npoststop stopped" in expected
+    assert expected.startswith("prestart created") and "\npoststop stopped" in expected
 
 
 def test_a_script_that_fails_leaves_nothing(box: Box) -> None:

@@ -14,6 +14,7 @@ from ociruntime.core.launch.child import Hooks, child_main
 from ociruntime.core.launch.clone import clone_init
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.plan.draft import ATTACH, HOST, LIMITS, OPEN
+from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.state.status import start_time
 from ociruntime.core.state.store import SOCKET
@@ -88,8 +89,8 @@ class Launch:
         self.ends.say(wire.GO)
         if wait:
             self.ends.expect()
-            run_hooks("prestart", self.scene.pid, "created")  # see docs/compatibility.md
-            run_hooks("createRuntime", self.scene.pid, "creating")
+            for hooks_of, status in SHOWN.items():
+                run_hooks(hooks_of, self.scene.pid, status)
             self.ends.say(wire.GO)
         kind, fields, master = self.ends.expect()
         if kind == wire.CONSOLE:

@@ -18,6 +18,7 @@ from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
 from ociruntime.core.log import LOG, tell
 from ociruntime.core.plan.build import build
+from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.spec.load import load_config
 from ociruntime.core.state.status import CREATED, CREATING, document_for
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.spec.types import Spec
 
-PARENT_HOOKS = ("prestart", "createRuntime")
 LATER_HOOKS = ("poststart", "poststop")
 PIDFD_RECEIVER = "run.oci.pidfd_receiver"  # an annotation of crun's, the same as --pidfd-socket
 
@@ -165,7 +165,7 @@ def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:
         assert _hooks_module and _play_module
 
     child = Hooks(
-        wait=any(hooks.get(kind) for kind in PARENT_HOOKS),
+        wait=any(hooks.get(kind) for kind in SHOWN),
         create_container=create_container if hooks.get("createContainer") else None,
         start_container=start_container if hooks.get("startContainer") else None,
     )

@@ -16,6 +16,8 @@ KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 # Kinds that run in the runtime's namespaces inherit its environment unless they have their own (as with runc
 # and crun); the host's environment is nothing for the container's namespaces.
 INHERIT = ("prestart", "createRuntime", "poststart", "poststop")
+# The status that hooks of the parent's are shown during create (see docs/compatibility.md for the first)
+SHOWN = {"prestart": "created", "createRuntime": "creating"}
 
 
 def contribute(draft: Draft) -> None:
