@@ -50,7 +50,7 @@ class Same:
             assert outcome == self._seen[self._scenario]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seen() -> dict[str, object]:
     return {}
 
@@ -61,9 +61,9 @@ def same(request: pytest.FixtureRequest, seen: dict[str, object], runtime: Path 
     return Same(seen, request.node.nodeid.replace(kind, "*"), runtime)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def crun_accepts_host() -> Iterator[None]:
-    """crun refuses a cgroup v1 host where a controller of the kernel is mounted nowhere."""
+    """crun refuses a cgroup v1 host where a controller of the kernel is mounted nowhere; other tests count mounts."""
     path = Path("/sys/fs/cgroup/hugetlb")
     missing = host.cgroup_version() == 1 and os.geteuid() == 0 and not os.path.ismount(path)
     if missing:
@@ -74,7 +74,7 @@ def crun_accepts_host() -> Iterator[None]:
         subprocess.run(["umount", path], check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home(crun_accepts_host: None) -> Iterator[Home]:
     """A folder, an image and a network namespace for the engines of this session."""
     with tempfile.TemporaryDirectory(prefix=host.PREFIX, dir=host.FOLDERS) as folder:
@@ -130,7 +130,7 @@ def buildah(home: Home, runtime: Path | None) -> Iterator[Buildah]:
     engine.remove_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def containerd(home: Home) -> Iterator[Containerd]:
     need("containerd", "ctr", "containerd-shim-runc-v2", root=True)
     daemon = Containerd(home)
@@ -145,7 +145,7 @@ def ctr(containerd: Containerd, runtime: Path | None) -> Iterator[Ctr]:
     client.remove_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dockerd(home: Home) -> Iterator[Dockerd]:
     need("dockerd", "containerd-shim-runc-v2", CLIENT, root=True)
     daemon = Dockerd(home, "docker")
@@ -160,7 +160,7 @@ def docker(dockerd: Dockerd, runtime: Path | None) -> Iterator[Docker]:
     client.remove_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def builders(home: Home) -> Iterator[Callable[[Path | None], Dockerd]]:
     """Daemons for builds, one for each default runtime, started when they are asked for."""
     need("dockerd", CLIENT, root=True)

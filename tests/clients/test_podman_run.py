@@ -229,7 +229,7 @@ def test_hooks(podman: Podman, same: Same, tmp_path: Path) -> None:
     """oci-hooks(5): podman puts them into config.json, each stage comes in its turn."""
     (tmp_path / "hooks").mkdir()
     for stage in STAGES:
-        line = ["sh", "-c", f"echo {stage} >> {tmp_path}/log"]
+        line = ["sh", "-c", f"cat; echo {stage} >> {tmp_path}/log"]  # crun minds who does not read
         hook = {"version": "1.0.0", "hook": {"path": "/bin/sh", "args": line}, "when": {"always": True}}
         (tmp_path / f"hooks/{stage}.json").write_text(json.dumps({**hook, "stages": [stage]}))
     options = ["--rm", "--network", "none", "-v", f"{tmp_path}:{tmp_path}"]

@@ -54,13 +54,14 @@ class Runs:
             self.started[user] = Run(user)
         return self.started[user]
 
-    def conclude(self, user: str, output: str) -> None:
-        """Keep the counts, and the reasons of skips, for the summary."""
+    def conclude(self, user: str, output: str) -> bool:
+        """Keep the counts, and the reasons of skips, for the summary. Whether there are any: a guest may end before."""
         ends = re.findall(
             r"^(?:=+ )?(\d+ (?:passed|failed|skipped|error).* in [\d.]+s.*?)(?: =+)?$", output, re.MULTILINE
         )
         self.said.append(f"in the guest, as {user}: {ends[-1] if ends else 'no result'}")
         self.said += re.findall(r"^SKIPPED .*$", output, re.MULTILINE)
+        return bool(ends)
 
 
 RUNS = pytest.StashKey[Runs]()

@@ -20,5 +20,5 @@ def test_in_the_guest(user: str, guests: Runs) -> None:
     skipped = re.search(r"^(?:guest|test-vm): skipped: (?!see above)(.*)$", output, re.MULTILINE)
     if skipped:
         pytest.skip(skipped[1])
-    guests.conclude(user, output)
-    assert status == 0, output[-TAIL:]
+    counted = guests.conclude(user, output)
+    assert status == 0 and counted, output[-TAIL:]
