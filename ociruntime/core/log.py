@@ -94,13 +94,14 @@ class Log:
     def hold(self, message: str) -> None:
         """A warning about the process to be started: its stderr is ours, so with --log it is a record instead.
 
-        It is written by `release`, when nothing can fail any more.
+        It is written by `release`, when nothing can fail any more. A log in JSON has none without --debug: clients
+        expect errors there and nothing else.
         """
         if not self._elsewhere:
             self.warning(message)
         elif self.debugging:
             self._record("warning", message, {})
-        else:
+        elif not self._json:
             self._held.append(message)
 
     def release(self) -> None:
