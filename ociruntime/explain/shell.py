@@ -124,6 +124,8 @@ class Script:
         yield from self._first_process()
         yield ")"
         yield "status=$?; set -e"
+        if self.hooks.get("poststart"):  # these come first, however short the program was; where it never ran, none do
+            yield "{ [ $status = 0 ] || kill $helper; wait $helper; } 2> /dev/null || :; helper="
         yield from self._hooks("poststop", "stopped")
         yield "exit $status"
 
