@@ -7,7 +7,6 @@ after ``create`` has returned, so the end of a pipe would never come.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import shutil
@@ -18,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
+import prctl
 
-PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _QUIET = (signal.SIGPIPE, signal.SIGXFSZ)  # CPython ignores these; a child must not inherit that
 
 
@@ -64,7 +63,7 @@ class Outcome:
 
 def become_subreaper() -> None:
     """Let orphaned container processes become our children, so that none is lost and each can be waited for."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl.set_child_subreaper(True)
 
 
 def wait(pid: int, timeout: float) -> int | None:

@@ -5,15 +5,13 @@ As one, it would collect the processes that a container leaves to init, as zombi
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 
+import prctl
 import pytest
-
-PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 @pytest.fixture(autouse=True)
 def _no_subreaper_afterwards() -> Iterator[None]:
     yield
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    prctl.set_child_subreaper(False)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import prctl
 
 from ociruntime.core.errors import Failure
 from ociruntime.explain import program
 from ociruntime.explain.inside import find_inside
 
-SECCOMP_FILTER = "2"  # /proc/self/status, Seccomp:
 SYS_ADMIN = 21
 LOCKED = ((os.ST_RDONLY, "ro"), (os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
 MOST_RANGES = 340  # user_namespaces(7)
@@ -293,7 +293,7 @@ def clone_refused(case: Case) -> str:
             if _text(f"/proc/sys/{name}").strip() == bad and os.geteuid() != 0:
                 return f"this host forbids user namespaces to ordinary users: /proc/sys/{name} is {bad}"
     privileged = int(_status("CapEff") or "0", 16) >> SYS_ADMIN & 1
-    if _status("Seccomp") == SECCOMP_FILTER and (privileged or case.new("user")):
+    if prctl.get_seccomp() and (privileged or case.new("user")):
         return (
             "there is a seccomp filter around the runtime, as engines put around containers: start the outer container "
             "with --security-opt seccomp=unconfined, or a profile that allows clone, clone3, unshare and mount"
@@ -304,7 +304,7 @@ def clone_refused(case: Case) -> str:
 def mounts_filtered(case: Case) -> str:
     """Mounts are made by descriptor, so that no path can be swapped: by calls that old profiles do not know."""
     about_mounts = case.failure.origin.startswith(("/mounts", "/root"))
-    if not about_mounts or case.errno not in (errno.EPERM, errno.ENOSYS) or _status("Seccomp") != SECCOMP_FILTER:
+    if not about_mounts or case.errno not in (errno.EPERM, errno.ENOSYS) or not prctl.get_seccomp():
         return ""
     return (
         "there is a seccomp filter around the runtime, as engines put around containers: start the outer container "

@@ -15,7 +15,6 @@ may be survived; if it is not, there is nothing to delete, one line on stderr, o
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import select
@@ -29,10 +28,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import prctl
+
 from tests.e2e import inject
 from tests.e2e.box import OCIRUNTIME, Box
 
-PR_SET_CHILD_SUBREAPER = 36
 WEDGE = 5.0  # seconds: a delete that takes longer is a failure
 LINGER = 2.0  # seconds that a killed process may take to be gone
 ERRORS = (5, 12, 28)  # EIO, ENOMEM, ENOSPC
@@ -88,7 +88,7 @@ class Place:
 
     def __init__(self, place: Path, runtime: str, prefix: str) -> None:
         # Orphans of whatever is killed become ours, so none can hide
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl.set_child_subreaper(True)
         self.runtime = runtime
         self.ours = "ociruntime" in Path(runtime).name
         self.prefix = prefix

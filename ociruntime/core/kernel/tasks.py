@@ -83,14 +83,12 @@ class Tasks:
         _door.syscall(_door.SYS_personality, persona)
 
     def prctl(self, option: int, argument: int = 0) -> int:
-        import _prctl  # with libcap, 0.3 ms: only the processes of containers need it
-
-        result: int = _prctl.prctl(option, argument)
-        return result
+        """prctl(2) with one argument. By the door: python-prctl's module would be loaded in every init, for 0.3 ms."""
+        return _door.syscall(_door.SYS_prctl, option, argument, 0, 0, 0)
 
     def capbset_read(self, number: int) -> bool:
-        """PR_CAPBSET_READ of prctl(2); python-prctl refuses numbers that are newer than itself."""
-        return bool(_door.syscall(_door.SYS_prctl, PR_CAPBSET_READ, number, 0, 0, 0))
+        """PR_CAPBSET_READ of prctl(2). Raises OSError (EINVAL) for a number that the kernel does not know."""
+        return bool(self.prctl(PR_CAPBSET_READ, number))
 
     def setgroups(self, groups: list[int]) -> None:
         os.setgroups(groups)
