@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
+from ociruntime.core.plan.draft import ATTACH, BESIDE, DEVICES, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.explain.hooks import rows
 from ociruntime.explain.position import Place, locate
@@ -22,13 +22,15 @@ AFTER_CLONE = (
     (ATTACH, "on the host, while the first process waits in its namespaces"),
     (ENTER, "in the namespaces"),
     (MOUNTS, "in the namespaces: the mounts, below rootfs"),
+    (BESIDE, "on the host: what the cgroups limit"),
+    (DEVICES, "in the namespaces: devices, and the rest below rootfs"),
     (ROOT, "in the new root"),
     (PROCESS, "in the new root: what the program inherits"),
     (LIMITS, "on the host: limits, last, because setting up needs more"),
 )
 # Where hooks run among the stages, by the stage that they follow
 HOOKS = {
-    MOUNTS: (
+    DEVICES: (
         ("on the host: hooks, which find the namespaces and mounts", ("prestart", "createRuntime")),
         ("in the namespaces: hooks", ("createContainer",)),
     ),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ociruntime.core.errors import HostError
 from ociruntime.core.plan.capabilities import NAMES
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
+from ociruntime.core.plan.draft import ATTACH, BESIDE, DEVICES, ENTER, HOST, LIMITS, MOUNTS, OPEN, PROCESS, ROOT
 from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.steps.base import quoted
@@ -81,7 +81,7 @@ class Script:
         self.plan = plan
         self.spec = spec
         self.hooks: Mapping[str, Any] = spec.get("hooks") or {}
-        self.maps = id_maps([*plan.stages[OPEN], *plan.stages[MOUNTS]])
+        self.maps = id_maps([*plan.stages[OPEN], *plan.stages[MOUNTS], *plan.stages[DEVICES]])
         waiting = [step for step in plan.stages[ATTACH] if isinstance(step, WHILE_IT_WAITS)]
         self.waiting = waiting
         self.parent_hooks = [kind for kind in SHOWN if self.hooks.get(kind)]
@@ -109,7 +109,7 @@ class Script:
             yield f'state() {{ printf {quoted(form)} "$1" "$pid"; }}'
         yield CLEAN_UP
         yield "# on the host"
-        yield from self._deeds(plan.stages[HOST])
+        yield from self._deeds([*plan.stages[HOST], *plan.stages[BESIDE]])
         if self.meets:
             yield MEETING
             yield from self._helper()
@@ -187,7 +187,7 @@ class Script:
             if not self.new_user:
                 yield READY
         yield from self._deeds(step for step in plan.stages[ENTER] if not isinstance(step, EnterTasks))
-        for step in plan.stages[MOUNTS]:
+        for step in [*plan.stages[MOUNTS], *plan.stages[DEVICES]]:
             yield from (ROOTFS.sub(".", line) for line in self._deed(step))
             if isinstance(step, (MountRootfs, OpenRootfs)):
                 yield f"cd {quoted(plan.rootfs)}"

@@ -17,7 +17,7 @@ from ociruntime.core.launch.player import sealed
 from ociruntime.core.launch.tape import NONZERO, Tape
 from ociruntime.core.launch.transcribe import inherited, transcribe
 from ociruntime.core.log import LOG
-from ociruntime.core.plan.draft import ENTER, MOUNTS, PROCESS, ROOT
+from ociruntime.core.plan.draft import DEVICES, ENTER, MOUNTS, PROCESS, ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Hooks:
 
 
 def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
-    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)  # first of all: it loads a module, which can be found now
+    kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     let_go(kernel, scene, ends, scene.first_fd)
     wait_for_go(ends)
     kernel.prctl(PR_SET_DUMPABLE, 0)
@@ -85,6 +85,8 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     kernel.prctl(PR_SET_DUMPABLE, 0)
     act(kernel, scene, plan.stages[MOUNTS], stage=MOUNTS)
+    wait_for_go(ends)
+    act(kernel, scene, plan.stages[DEVICES], stage=DEVICES)
     if hooks.wait:
         ends.say(wire.MOUNTED)
         wait_for_go(ends)

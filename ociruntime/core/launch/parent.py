@@ -13,7 +13,7 @@ from ociruntime.core.launch.act import act, undo
 from ociruntime.core.launch.child import Hooks, child_main
 from ociruntime.core.launch.clone import clone_init
 from ociruntime.core.launch.player import open_player
-from ociruntime.core.plan.draft import ATTACH, HOST, LIMITS, OPEN
+from ociruntime.core.plan.draft import ATTACH, BESIDE, HOST, LIMITS, OPEN
 from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.state.status import start_time
@@ -44,6 +44,7 @@ class Launch:
         self.scene = Scene()
         self.done: list[Step] = []
         self.ends: wire.Wire | None = None
+        self.ready: list[bytes] = []  # what the child said of itself
 
     def prepare(self, preserve: int, *, listen: bool) -> None:
         """Handles for the child: procfs, the player, and the way in which `start` will reach it."""
@@ -81,28 +82,42 @@ class Launch:
             child_main(kernel, plan, scene, theirs, hooks)
         theirs.close()
         act(kernel, scene, plan.stages[ATTACH], self.done, stage=ATTACH)
+        self.document["pid"] = pid
         self.document["startTime"] = start_time(kernel, pid)
 
-    def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:
-        """Let the child work. Returns the master of its terminal, -1 without one. Raises what failed there."""
+    def let_work(self) -> None:
+        """Let the child mount, and set what its cgroups limit meanwhile."""
         assert self.ends is not None
         self.ends.say(wire.GO)
+        act(self.kernel, self.scene, self.plan.stages[BESIDE], stage=BESIDE)
+        try:
+            self.ends.say(wire.GO)
+        except BrokenPipeError:
+            pass  # what failed there is the next that will be heard
+
+    def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:
+        """Hear that it has. Returns the master of its terminal, -1 without one. Raises what failed there."""
+        assert self.ends is not None
         if wait:
             self.ends.expect()
             for hooks_of, status in SHOWN.items():
                 run_hooks(hooks_of, self.scene.pid, status)
             self.ends.say(wire.GO)
-        kind, fields, master = self.ends.expect()
+        kind, self.ready, master = self.ends.expect()
         if kind == wire.CONSOLE:
-            kind, fields, _ = self.ends.expect()
-        self.document["last"] = describe_tape(self.plan.last, fields[0])
-        self.document["file"] = paths.fsdecode(fields[1])
+            kind, self.ready, _ = self.ends.expect()
         return master
 
-    def park(self) -> None:
-        """Everything is on record: the child executes the player. Raises what the kernel says to that."""
+    def let_park(self) -> None:
+        """The process id is on record: let the child execute the player. The document is told what that plays."""
         assert self.ends is not None
         self.ends.say(wire.GO)
+        self.document["last"] = describe_tape(self.plan.last, self.ready[0])
+        self.document["file"] = paths.fsdecode(self.ready[1])
+
+    def see_parked(self) -> None:
+        """Wait until it has. Raises what the kernel says to that."""
+        assert self.ends is not None
         self.ends.expect()
         act(self.kernel, self.scene, self.plan.stages[LIMITS], stage=LIMITS)
         for name in ("wait", "player"):

@@ -4,6 +4,7 @@
     HOST and OPEN steps, clone3
     ATTACH steps (id maps, cgroups)
                         ── go ──▶             ENTER and MOUNTS steps
+    BESIDE steps        ── go ──▶             DEVICES steps
                         ◀─ mounted ──         only where prestart or createRuntime hooks wait for it
     these hooks         ── go ──▶             createContainer hooks, ROOT and PROCESS steps
                         ◀─ console ──         with the master of the terminal (SCM_RIGHTS)

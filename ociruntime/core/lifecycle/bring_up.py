@@ -64,13 +64,16 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         watchers = connect_watchers(options.pidfd_socket, (spec.get("annotations") or {}).get(PIDFD_RECEIVER, ""))
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
         launch.clone(child_hooks)
+        launch.let_work()
+        container.prepare(launch.document)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
-        launch.document["pid"] = launch.scene.pid
-        container.save(launch.document)
+        container.commit()
         if console:
             send_console(console, master)
             master = -1
-        launch.park()
+        launch.let_park()
+        container.save(launch.document)
+        launch.see_parked()
         for watcher in watchers:
             watcher.tell(launch.scene.pid, b"standard")
         if options.pid_file:

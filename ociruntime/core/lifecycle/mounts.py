@@ -16,7 +16,7 @@ from ociruntime.core.launch.enter import Door, join_namespaces
 from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.core.options import CreateOptions
 from ociruntime.core.plan import mounts as planner
-from ociruntime.core.plan.draft import MOUNTS, OPEN, Draft
+from ociruntime.core.plan.draft import DEVICES, MOUNTS, OPEN, Draft
 from ociruntime.core.plan.namespaces import FLAGS
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.spec.check import check
@@ -76,7 +76,7 @@ def _plan(draft: Draft) -> None:
     """As for `create`, but for the sources of binds: they are the host's, and the child has left it."""
     planner.contribute(draft)
     planner.contribute_readonly(draft)
-    steps = draft.stages[MOUNTS]
+    steps = draft.stages[MOUNTS] + draft.stages.pop(DEVICES)
     draft.stages[OPEN] += [step for step in steps if isinstance(step, OpenBind)]
     draft.stages[MOUNTS] = [step for step in steps if not isinstance(step, OpenBind)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.kernel.flags import CLONE_NEWNS
 from ociruntime.core.plan import cgroup, devices, hooks, mounts, namespaces, process, root
-from ociruntime.core.plan.draft import MOUNTS, Draft
+from ociruntime.core.plan.draft import DEVICES, Draft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _console(draft: Draft) -> None:
     from ociruntime.core.steps.console import Console, console_size
 
     draft.add(
-        MOUNTS,
+        DEVICES,
         Console(
             origin="/process/terminal",
             size=console_size(process),

@@ -6,7 +6,7 @@ import posix as os
 
 from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.paths import dirname, isdir, normpath
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, OPEN
+from ociruntime.core.plan.draft import ATTACH, BESIDE, ENTER, HOST, LIMITS, OPEN
 from ociruntime.core.plan.resources import POINTER, resource_writes
 from ociruntime.core.steps.cgroup import (
     EnableControllers,
@@ -32,9 +32,9 @@ PATH = "/linux/cgroupsPath"
 def contribute(draft: Draft) -> None:
     """The container's cgroups, what they limit, and the way into them.
 
-    HOST makes them, undoably, and sets what they limit; memory and processes are left to the end (LIMITS),
-    when the init has become small. clone3 starts the init in the unified one, if there is any; into the v1
-    ones it moves itself first thing in ENTER, before its cgroup namespace.
+    HOST makes them, undoably. What they limit is set while the init mounts (BESIDE), which makes devices afterwards;
+    memory and processes are left to the end (LIMITS), when it has become small. clone3 starts the init in the unified
+    one, if there is any; into the v1 ones it moves itself first thing in ENTER, before its cgroup namespace.
     """
     linux: Linux = draft.spec.get("linux") or {}
     resources: Resources = linux.get("resources") or {}
@@ -139,7 +139,7 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
         if resources.get("devices"):
             _devices(draft, paths, resources["devices"])
     for step in resource_writes(draft.host.cgroup, paths, resources):
-        draft.add(LIMITS if step.late else HOST, step)
+        draft.add(LIMITS if step.late else BESIDE, step)
 
 
 def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
@@ -147,10 +147,10 @@ def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> N
 
     if draft.host.cgroup == "v2":
         step = FilterDevices(origin=f"{POINTER}/devices", path=paths[""], rules=effective_rules(listed))
-        draft.add(HOST, step)
+        draft.add(BESIDE, step)
         return
     for write in v1_device_writes(paths, listed):
-        draft.add(HOST, write)
+        draft.add(BESIDE, write)
 
 
 def v1_device_writes(paths: dict[str, str], listed: list[DeviceRule], *, reset: bool = False) -> list[WriteCgroup]:

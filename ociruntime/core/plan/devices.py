@@ -6,7 +6,7 @@ import _stat as stat
 import posix as os
 
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.plan.draft import MOUNTS
+from ociruntime.core.plan.draft import DEVICES
 from ociruntime.core.plan.mounts import normal
 from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.steps.devices import BindDevice, DefaultLinks, MakeDevice
@@ -31,7 +31,7 @@ def contribute(draft: Draft) -> None:
         for name, (major, minor) in DEFAULT.items():
             if f"/dev/{name}" not in listed:
                 number = os.makedev(major, minor)
-                draft.add(MOUNTS, kind(path=f"/dev/{name}", mode=stat.S_IFCHR | 0o666, number=number))
+                draft.add(DEVICES, kind(path=f"/dev/{name}", mode=stat.S_IFCHR | 0o666, number=number))
     for index, device in enumerate(devices):
         if not bound or not normal(device["path"]).startswith("/dev/"):
             step = _listed(device, f"/linux/devices/{index}", kind)
@@ -39,9 +39,9 @@ def contribute(draft: Draft) -> None:
                 from ociruntime.core.plan.devices_made import make_where_missing
 
                 make_where_missing(draft, step, index)
-            draft.add(MOUNTS, step)
+            draft.add(DEVICES, step)
     if not bound:
-        draft.add(MOUNTS, DefaultLinks())
+        draft.add(DEVICES, DefaultLinks())
 
 
 def _listed(device: Device, origin: str, kind: type[MakeDevice] | type[BindDevice]) -> MakeDevice | BindDevice:

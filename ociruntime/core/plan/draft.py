@@ -6,7 +6,9 @@ OPEN     parent  host, before the clone                    handles that the chil
 ------------------------------------------ clone3 -------------------------------------------
 ATTACH   parent  host, the child waits                     id maps, cgroup membership, devices to move
 ENTER    child   new namespaces                            finish the namespaces
-MOUNTS   child   container's mount namespace, host root    everything up to the pivot
+MOUNTS   child   container's mount namespace, host root    file systems
+BESIDE   parent  host, while the child mounts              what the cgroups limit, devices above all
+DEVICES  child   container's mount namespace, host root    devices, and everything else up to the pivot
 ROOT     child   container's root                          pivot, masks, sysctl, names
 PROCESS  child   container's root                          attributes that survive execve
 -------------------------------- execve of the tape player ----------------------------------
@@ -29,11 +31,13 @@ OPEN = "open"
 ATTACH = "attach"
 ENTER = "enter"
 MOUNTS = "mounts"
+BESIDE = "beside"
+DEVICES = "devices"
 ROOT = "root"
 PROCESS = "process"
 LIMITS = "limits"
 CAP_SYS_ADMIN = 21
-STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, ROOT, PROCESS, LIMITS)
+STAGES = (HOST, OPEN, ATTACH, ENTER, MOUNTS, BESIDE, DEVICES, ROOT, PROCESS, LIMITS)
 
 
 class Host(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
-from ociruntime.core.plan.draft import MOUNTS, OPEN
+from ociruntime.core.plan.draft import DEVICES, MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
 from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.rootfs import PROC_ALLOWED
@@ -58,7 +58,7 @@ def contribute_readonly(draft: Draft) -> None:
     """Read-only tmpfs, /dev above all: only after the devices and mount points in them were made."""
     for index, mount in enumerate(draft.spec.get("mounts") or []):
         if mount.get("type") == "tmpfs" and MountOptions(list(mount.get("options") or [])).attr_set & MOUNT_ATTR_RDONLY:
-            draft.add(MOUNTS, MakeReadOnly(origin=f"/mounts/{index}", destination=normal(mount["destination"])))
+            draft.add(DEVICES, MakeReadOnly(origin=f"/mounts/{index}", destination=normal(mount["destination"])))
 
 
 def normal(destination: str) -> str:

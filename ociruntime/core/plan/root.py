@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import CLONE_NEWNS, MS_REC, MS_SHARED
-from ociruntime.core.plan.draft import MOUNTS, ROOT
+from ociruntime.core.plan.draft import DEVICES, MOUNTS, ROOT
 from ociruntime.core.plan.mountoptions import PROPAGATION
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath
 from ociruntime.core.steps.program import MakeCwd
@@ -69,9 +69,9 @@ def contribute_masks(draft: Draft) -> None:
     linux = draft.spec.get("linux") or {}
     masked = linux.get("maskedPaths") or []
     if masked:
-        draft.add(MOUNTS, MaskPaths(origin="/linux/maskedPaths", paths=tuple(masked)))
+        draft.add(DEVICES, MaskPaths(origin="/linux/maskedPaths", paths=tuple(masked)))
     for index, path in enumerate(linux.get("readonlyPaths") or []):
-        draft.add(MOUNTS, ReadonlyPath(origin=f"/linux/readonlyPaths/{index}", path=path))
+        draft.add(DEVICES, ReadonlyPath(origin=f"/linux/readonlyPaths/{index}", path=path))
 
 
 def contribute_end(draft: Draft) -> None:
@@ -90,7 +90,7 @@ def contribute_end(draft: Draft) -> None:
     if draft.spec["root"].get("readonly"):
         cwd = draft.spec.get("process", {}).get("cwd") or "/"
         if cwd != "/":
-            draft.add(MOUNTS, MakeCwd(origin="/process/cwd", path=cwd))
+            draft.add(DEVICES, MakeCwd(origin="/process/cwd", path=cwd))
         draft.add(ROOT, RootReadonly(origin="/root/readonly"))
 
 

@@ -12,7 +12,7 @@ from ociruntime.core.cgroup.device_rules import DEFAULT_RULES
 from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.options import CreateOptions, Globals
 from ociruntime.core.plan.cgroup import choose_paths, contribute, delegated_to
-from ociruntime.core.plan.draft import ATTACH, ENTER, HOST, LIMITS, OPEN, Draft, Host
+from ociruntime.core.plan.draft import ATTACH, BESIDE, ENTER, HOST, LIMITS, OPEN, Draft, Host
 from ociruntime.core.steps.cgroup import EnterTasks, GiveCgroup, JoinUnified, MakeCgroup, OpenCgroup, OpenTasks
 
 V2 = Host(cgroup="v2", cgroup_mounts={"": "/cg"}, cgroup_self={"": "/user.slice/shell.scope"})
@@ -94,17 +94,17 @@ def test_memory_and_processes_wait_for_the_end() -> None:
         "echo 5 > /cg/x/memory.max",
         "echo 3 > /cg/x/pids.max",
     ]
-    assert draft.stages[HOST][-1].describe() == "echo 4 > /cg/x/memory.low"
+    assert draft.stages[BESIDE][-1].describe() == "echo 4 > /cg/x/memory.low"
 
 
 def test_device_rules_name_their_property() -> None:
     host = Host(cgroup="v1", cgroup_mounts={"devices": "/cg/devices"}, cgroup_self={"devices": "/"})
     rules = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229}]
     draft = drafted(host, {"cgroupsPath": "/x", "resources": {"devices": rules}})
-    shown = [(step.describe(), step.origin) for step in draft.stages[HOST]]
-    assert shown[3][0].startswith("echo 'c *:* m' > /cg/devices/x/devices.allow; echo 'b *:* m' > ")
-    assert shown[3][0].count("echo ") == len(DEFAULT_RULES) and shown[3][1] == ""
-    assert shown[1:3] == [
+    shown = [(step.describe(), step.origin) for step in draft.stages[BESIDE]]
+    assert shown[2][0].startswith("echo 'c *:* m' > /cg/devices/x/devices.allow; echo 'b *:* m' > ")
+    assert shown[2][0].count("echo ") == len(DEFAULT_RULES) and shown[2][1] == ""
+    assert shown[0:2] == [
         ("echo a > /cg/devices/x/devices.deny", "/linux/resources/devices/0"),
         ("echo 'c 10:229 rwm' > /cg/devices/x/devices.allow", "/linux/resources/devices/1"),
     ]
@@ -113,7 +113,7 @@ def test_device_rules_name_their_property() -> None:
 def test_device_rules_are_for_nobody_in_a_user_namespace() -> None:
     host = Host(cgroup="v2", cgroup_mounts={"": "/cg"}, cgroup_self={"": "/"}, in_userns=True)
     draft = drafted(host, {"cgroupsPath": "/x", "resources": {"devices": [{"allow": False}]}})
-    assert not [step for step in draft.stages[HOST] if "device" in step.describe()]
+    assert not [step for step in draft.stages[BESIDE] if "device" in step.describe()]
 
 
 def test_a_host_without_device_control_is_refused() -> None:

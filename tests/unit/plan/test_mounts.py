@@ -18,7 +18,7 @@ from ociruntime.core.kernel.flags import (
     MS_REC,
     MS_SLAVE,
 )
-from ociruntime.core.plan.draft import MOUNTS, OPEN
+from ociruntime.core.plan.draft import DEVICES, MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import OPTIONS, MountOptions
 from ociruntime.core.steps.base import Scene
 from ociruntime.core.steps.mount import AttachBind, MakeReadOnly, MountFilesystem, MountTmpfsCopy, OpenBind, Remount
@@ -95,7 +95,7 @@ def test_a_read_only_tmpfs_is_closed_last(tmp_path: Path) -> None:
     entry = {"destination": "/dev", "type": "tmpfs", "options": ["ro"]}
     found = plan(tmp_path, spec(mounts=[entry]))
     assert steps(found, MOUNTS, MountFilesystem)[0].attr_set == 0
-    kinds = [type(step) for step in found.stages[MOUNTS]]
+    kinds = [type(step) for step in found.stages[DEVICES]]
     assert kinds.index(MakeReadOnly) == len(kinds) - 1
 
 

@@ -21,7 +21,7 @@ from ociruntime.core.kernel.flags import (
     MS_SHARED,
     MS_SLAVE,
 )
-from ociruntime.core.plan.draft import ATTACH, ENTER, MOUNTS, OPEN, ROOT, Host
+from ociruntime.core.plan.draft import ATTACH, DEVICES, ENTER, MOUNTS, OPEN, ROOT, Host
 from ociruntime.core.steps.base import Scene
 from ociruntime.core.steps.console import Console
 from ociruntime.core.steps.devices import BindDevice, MakeDevice
@@ -123,8 +123,8 @@ def test_readonly_comes_after_the_pivot(tmp_path: Path) -> None:
 
 def test_masked_and_readonly_paths(tmp_path: Path) -> None:
     found = plan(tmp_path, spec(linux={"maskedPaths": ["/a", "/b"], "readonlyPaths": ["/c"]}))
-    assert steps(found, MOUNTS, MaskPaths)[0].paths == ("/a", "/b")
-    assert steps(found, MOUNTS, ReadonlyPath)[0].origin == "/linux/readonlyPaths/0"
+    assert steps(found, DEVICES, MaskPaths)[0].paths == ("/a", "/b")
+    assert steps(found, DEVICES, ReadonlyPath)[0].origin == "/linux/readonlyPaths/0"
 
 
 def test_a_false_null_device_is_refused() -> None:
@@ -142,20 +142,20 @@ def test_a_missing_path_needs_no_mask() -> None:
 
 @pytest.mark.parametrize(("kinds", "kind"), [(NAMESPACES, MakeDevice), ((*NAMESPACES, "user"), BindDevice)])
 def test_default_devices(tmp_path: Path, kinds: tuple[str, ...], kind: type[MakeDevice]) -> None:
-    made = steps(plan(tmp_path, with_namespaces(*kinds)), MOUNTS, kind)
+    made = steps(plan(tmp_path, with_namespaces(*kinds)), DEVICES, kind)
     assert [step.path for step in made] == [
         f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")
     ]
 
 
 def test_in_a_nested_runtime_devices_are_bound(tmp_path: Path) -> None:
-    assert steps(plan(tmp_path, spec(), Host(cgroup="none", in_userns=True)), MOUNTS, BindDevice)
+    assert steps(plan(tmp_path, spec(), Host(cgroup="none", in_userns=True)), DEVICES, BindDevice)
 
 
 def test_a_bound_dev_is_left_alone(tmp_path: Path) -> None:
     entry = {"destination": "/dev", "source": "/dev", "options": ["rbind"]}
     document = spec(mounts=[entry], linux={"devices": [{"type": "c", "path": "/dev/x", "major": 1, "minor": 3}]})
-    assert steps(plan(tmp_path, document), MOUNTS, MakeDevice) == []
+    assert steps(plan(tmp_path, document), DEVICES, MakeDevice) == []
 
 
 def test_listed_devices(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_listed_devices(tmp_path: Path) -> None:
         {"type": "b", "path": "/dev/a", "major": 7, "minor": 1, "fileMode": 0o600, "uid": 5},
         {"type": "p", "path": "/dev/null"},
     ]
-    made = {step.path: step for step in steps(plan(tmp_path, spec(linux={"devices": devices})), MOUNTS, MakeDevice)}
+    made = {step.path: step for step in steps(plan(tmp_path, spec(linux={"devices": devices})), DEVICES, MakeDevice)}
     assert made["/dev/a"].mode == stat.S_IFBLK | 0o600 and made["/dev/a"].owner == (5, 0)
     assert made["/dev/a"].number == os.makedev(7, 1)
     assert stat.S_ISFIFO(made["/dev/null"].mode)  # the listed one, instead of the default
@@ -188,7 +188,7 @@ def test_a_sysctl_as_a_path(key: str, path: str) -> None:
 
 def test_a_terminal(tmp_path: Path) -> None:
     process = {"args": ["sh"], "cwd": "/", "terminal": True, "consoleSize": {"height": 3, "width": 4}}
-    (step,) = steps(plan(tmp_path, spec(process=process)), MOUNTS, Console)
+    (step,) = steps(plan(tmp_path, spec(process=process)), DEVICES, Console)
     assert step.size == (3, 4) and step.bind
 
 
