@@ -40,8 +40,9 @@ $(VENV)/installed: pyproject.toml
 $(BUILD)/built: $(VENV)/installed $(NATIVE)
 	@test -d $(BUILD)/meson-info || meson setup $(BUILD) -Dwerror=true >/dev/null
 	@ninja -C $(BUILD) --quiet
-	@rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player ociruntime/interpreter
+	@rm -f ociruntime/core/kernel/_door*.so ociruntime/core/_jsonio*.so ociruntime/core/launch/player ociruntime/interpreter
 	@cp $(BUILD)/_door*.so ociruntime/core/kernel/
+	@cp $(BUILD)/_jsonio*.so ociruntime/core/
 	@test ! -e $(BUILD)/interpreter || cp $(BUILD)/interpreter ociruntime/
 	@cp $(BUILD)/player ociruntime/core/launch/
 	@install $(BUILD)/ociruntime $(BIN)/ociruntime
@@ -83,4 +84,4 @@ test-clients: all
 
 clean:
 	rm -rf build $(VENV)
-	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/launch/player ociruntime/interpreter
+	rm -f ociruntime/core/kernel/_door*.so ociruntime/core/_jsonio*.so ociruntime/core/launch/player ociruntime/interpreter

@@ -8,19 +8,39 @@ are imported when they are needed, without a search.
 import gc
 import posix
 import sys
-from _frozen_importlib_external import ExtensionFileLoader, PathFinder
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 HOME = __file__.rpartition("/")[0]
 # Of the hot tier, and never loaded: what type checkers read.
 FOR_CHECKERS = "ociruntime.core.spec.types"
 # Modules in C that commands import while they run.
-LATE = ("_json", "_prctl", "termios")
+LATE = ("termios",)
+# What engines call all the time, and what these import while they run, for a bundle as engines write it. The
+# processes of a create share a page of it until one of them writes there: so what the child uses lies together.
+FIRST = ("kernel", "launch.child", "steps.mount", "steps.root", "steps.process", "steps.devices", "steps.masks")
+ENGINES = ("create", "run")
+MET = (
+    "spec.rules",
+    "spec.rules_namespaces",
+    "spec.rules_process",
+    "spec.rules_resources",
+    "spec.rules_seccomp",
+    "plan.cgroup_mount",
+    "plan.resources_v1",
+    "plan.resources_v2",
+    "plan.seccomp",
+    "seccomp.cache",
+    "steps.cgroup_mount",
+    "steps.seccomp",
+    "cgroup.device_rules",
+    "lifecycle.foreground",
+)
 
 
 class _ModulesInC:
@@ -42,22 +62,52 @@ class _ModulesInC:
         return spec
 
 
-def prepare() -> bytes:
-    """Load what the image is to hold. Returns the files that it depends on, as image.h has them."""
-    modules_in_c = _ModulesInC()
-    sys.meta_path.insert(-1, modules_in_c)  # before the PathFinder, behind what is built in
-    for name in (*LATE, "ociruntime.__main__", *_names(f"{HOME}/core"), *_names(f"{HOME}/commands")):
-        try:
-            __import__(name)
-        except ImportError:
-            continue
-    modules_in_c.closed = False
+_late = _ModulesInC()
+compiled: list[str] = []  # sources without bytecode: they leave the memory of the compiler behind
+_source_to_code = SourceFileLoader.source_to_code
+
+
+def _compile(self: SourceFileLoader, data: bytes, path: str, **options: int) -> "CodeType":
+    compiled.append(path)
+    return _source_to_code(self, data, path, **options)
+
+
+def prepare() -> None:
+    """Load what the commands that engines call again and again need."""
+    SourceFileLoader.source_to_code = _compile  # type: ignore[method-assign, assignment]
+    sys.meta_path.insert(-1, _late)  # before the PathFinder, behind what is built in
+    for name in LATE:
+        _load(name)
+    for name in FIRST:
+        _load(f"ociruntime.core.{name}")
+    _load("ociruntime.__main__")
+    for command in ENGINES:
+        _load(f"ociruntime.commands.{command}")
+        _load(f"ociruntime.core.lifecycle.{command}")
+    for name in MET:
+        _load(f"ociruntime.core.{name}")
+    gc.collect()
+
+
+def prepare_rare() -> bytes:
+    """Load the rest of the hot tier. Returns the files that the image depends on, as image.h has them."""
+    for name in (*_names(f"{HOME}/core"), *_names(f"{HOME}/commands")):
+        _load(name)
+    _late.closed = False
+    SourceFileLoader.source_to_code = _source_to_code  # type: ignore[method-assign]
     gc.collect()
     gc.freeze()
     ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "ociruntime"]
     files = [getattr(module, "__file__", None) for module in ours]  # the door has none, being built in
-    files += [spec.origin for spec in modules_in_c.known.values()]
+    files += [spec.origin for spec in _late.known.values()]
     return b"".join([_stamp(file) for file in files if file])
+
+
+def _load(name: str) -> None:
+    try:
+        __import__(name)
+    except ImportError:
+        pass  # a module in C, or one that begins by importing it
 
 
 def _names(directory: str) -> "Iterator[str]":

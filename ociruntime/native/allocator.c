@@ -1,8 +1,8 @@
 /*
  * malloc(3) and its family, within one region at a fixed address (image.h).
  *
- * Blocks come in classes, four to each power of two; a freed block waits for
- * the next request of its class. Nothing goes back to the kernel: a command
+ * Blocks come in classes, sixteen to each power of two; a freed block waits for
+ * the next request of its class, or of a smaller one. Nothing goes back to the kernel: a command
  * is over in milliseconds. What is allocated before arena_open(), by the
  * loader and the C library, lies apart and stays.
  */
@@ -16,11 +16,12 @@
 #include <sys/mman.h>
 
 #define ALIGNMENT 16
-#define SMALLEST 64 /* bytes, with the header; so that the classes above are multiples of ALIGNMENT */
-#define CLASSES 160
+#define SMALLEST 256 /* bytes, with the header; so that the classes above are multiples of ALIGNMENT */
+#define CLASSES 640
 #define EARLY (64UL * 1024)
 #define STEP (1UL << 20) /* the arena grows by */
-#define ROOM (1UL << 34) /* and never beyond */
+#define ROOM (1UL << 34) /* and never by as much at once */
+#define LARGE (32UL * 1024)
 
 struct block {
     size_t class;
@@ -32,12 +33,25 @@ struct hole {
 };
 
 static struct hole *holes[CLASSES];
-static char *end;   /* of what is in use of the arena; NULL before it is open */
-static char *limit; /* of what is mapped of it */
+
+struct region {
+    char *end;   /* of what is in use; NULL before it is open */
+    char *limit; /* of what is mapped */
+};
+
+static struct region hot, cold;
+static struct region *now = &hot;
+static size_t cold_from = ROOM; /* blocks of this size are in the cold region, whenever they come */
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 
 static char *early; /* what is left for those who come before the arena is open, anywhere */
 static size_t early_left;
+
+static size_t
+up(size_t number, size_t multiple)
+{
+    return (number + multiple - 1) & ~(multiple - 1);
+}
 
 static size_t
 class_of(size_t size)
@@ -47,9 +61,10 @@ class_of(size_t size)
     if (size <= SMALLEST)
         return 0;
     top = 63 - (size_t)__builtin_clzl(size - 1);
-    return (top - 6) * 4 + (((size - 1) >> (top - 2)) & 3) + 1;
+    return (top - 8) * 16 + (((size - 1) >> (top - 4)) & 15) + 1;
 }
 
+/* The least that a block of a class has. */
 static size_t
 size_of(size_t class)
 {
@@ -57,50 +72,82 @@ size_of(size_t class)
 
     if (class == 0)
         return SMALLEST;
-    top = (class - 1) / 4 + 6;
-    return (1UL << top) + (((class - 1) % 4 + 1) << (top - 2));
+    top = (class - 1) / 16 + 8;
+    return (1UL << top) + (((class - 1) % 16 + 1) << (top - 4));
+}
+
+/* The last class whose blocks may all be as large as this one. */
+static size_t
+class_within(size_t size)
+{
+    const size_t class = class_of(size);
+
+    return size_of(class) > size ? class - 1 : class;
 }
 
 static int
-map_to(char *wanted)
+map_to(struct region *region, char *wanted)
 {
-    size_t more = ((size_t)(wanted - limit) + STEP - 1) & ~(STEP - 1);
+    size_t more = up((size_t)(wanted - region->limit), STEP);
     void *at;
 
-    if (wanted > ARENA + ROOM)
+    if (more > ROOM)
         return -1;
-    at = mmap(limit, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (at != limit) {
+    at = mmap(region->limit, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at != region->limit) {
         if (at != MAP_FAILED)
             munmap(at, more); /* a kernel before 4.17 does not know the flag */
         return -1;
     }
-    limit += more;
+    region->limit += more;
     return 0;
+}
+
+static int
+open_region(struct region *region, char *start)
+{
+    region->end = region->limit = start;
+    return map_to(region, start + STEP);
 }
 
 int
 arena_open(void)
 {
-    limit = ARENA;
-    if (map_to(ARENA + STEP) < 0)
-        return -1;
-    end = ARENA;
-    return 0;
+    cold_from = LARGE;
+    return open_region(&cold, COLD_ARENA) < 0 || open_region(&hot, ARENA) < 0 ? -1 : 0;
 }
 
-char *
-arena_close(void)
+void
+arena_turn(void)
 {
-    char *const last = ARENA + (((size_t)(end - ARENA) + PAGE - 1) & ~(PAGE - 1));
+    now = &cold;
+}
 
-    munmap(last, (size_t)(limit - last));
-    limit = last;
-    for (size_t class = 0; class < CLASSES; class++)
-        for (struct hole *hole = holes[class]; hole != NULL; hole = hole->next)
-            memset(hole + 1, 0, ((struct block *)hole - 1)->room - sizeof *hole);
+/* Give back what is mapped beyond the end of what is in use, which becomes the end of what is mapped. */
+static char *
+trim(struct region *region)
+{
+    char *const last = (char *)up((size_t)region->end, PAGE);
+
+    if (last < region->limit)
+        munmap(last, (size_t)(region->limit - last));
+    return region->limit = last;
+}
+
+void
+arena_close(char **hot_end, char **cold_end)
+{
+    now = &hot;
+    cold_from = ROOM;
+    *hot_end = trim(&hot);
+    *cold_end = trim(&cold);
     memset(holes, 0, sizeof holes); /* among what stays: what comes shall not be written there */
-    return limit;
+}
+
+void
+arena_reaches(char *mapped)
+{
+    hot.limit = mapped;
 }
 
 static struct block *
@@ -108,7 +155,7 @@ from_early(size_t size)
 {
     struct block *block;
 
-    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1UL);
+    size = up(size, ALIGNMENT);
     if (size > early_left) {
         early = mmap(NULL, size + EARLY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (early == MAP_FAILED)
@@ -122,23 +169,61 @@ from_early(size_t size)
     return block;
 }
 
+/* What is behind the first bytes of a block becomes one of its own, if it is large enough to be. */
+static void
+split(struct block *block, size_t whole)
+{
+    struct block *const rest = (struct block *)((char *)block + whole);
+    const size_t left = sizeof *block + block->room - whole;
+    struct hole *const hole = (struct hole *)(rest + 1);
+
+    if (left < SMALLEST)
+        return;
+    block->room = whole - sizeof *block;
+    block->class = class_within(whole);
+    rest->room = left - sizeof *rest;
+    rest->class = class_within(left);
+    hole->next = holes[rest->class];
+    holes[rest->class] = hole;
+}
+
+static struct block *
+from_hole(size_t class, size_t whole)
+{
+    const size_t classes = whole < cold_from ? class_of(cold_from) : CLASSES;
+    struct block *block;
+
+    while (class < classes && holes[class] == NULL)
+        class++;
+    if (class >= classes)
+        return NULL;
+    block = (struct block *)holes[class] - 1;
+    holes[class] = holes[class]->next;
+    split(block, whole);
+    return block;
+}
+
+/* Zeros, if they were never given out before. */
+static struct block *
+from_end(struct region *region, size_t size)
+{
+    struct block *block = (struct block *)region->end;
+
+    if (region->end + size > region->limit && map_to(region, region->end + size) < 0)
+        return NULL;
+    region->end += size;
+    block->class = class_within(size);
+    block->room = size - sizeof *block;
+    return block;
+}
+
 static struct block *
 from_arena(size_t size)
 {
-    size_t class = class_of(size), whole = size_of(class);
-    struct block *block = (struct block *)end;
+    const size_t class = class_of(size), whole = size_of(class);
+    struct block *const block = from_hole(class, whole);
 
-    if (holes[class] != NULL) {
-        block = (struct block *)holes[class] - 1;
-        holes[class] = holes[class]->next;
-        return block;
-    }
-    if (end + whole > limit && map_to(end + whole) < 0)
-        return NULL;
-    end += whole;
-    block->class = class;
-    block->room = whole - sizeof *block;
-    return block;
+    return block != NULL ? block : from_end(whole < cold_from ? now : &cold, whole);
 }
 
 static void
@@ -161,7 +246,7 @@ malloc(size_t size)
 
     lock();
     if (size < ROOM)
-        block = end != NULL ? from_arena(size + sizeof *block) : from_early(size + sizeof *block);
+        block = hot.end != NULL ? from_arena(size + sizeof *block) : from_early(size + sizeof *block);
     unlock();
     if (block == NULL)
         errno = ENOMEM;
@@ -174,9 +259,11 @@ free(void *memory)
     struct block *block = (struct block *)memory - 1;
     struct hole *hole = memory;
 
-    if ((char *)memory < ARENA || (char *)memory >= end)
+    if ((char *)memory < ARENA || (char *)memory >= cold.end)
         return; /* NULL, or of the early ones */
     lock();
+    if (cold_from != ROOM)
+        memset(memory, 0, block->room); /* what was the C library's, such as a file, points into it */
     hole->next = holes[block->class];
     holes[block->class] = hole;
     unlock();
@@ -185,11 +272,18 @@ free(void *memory)
 void *
 calloc(size_t count, size_t size)
 {
+    struct block *block;
     void *memory;
 
     if (__builtin_mul_overflow(count, size, &size)) {
         errno = ENOMEM;
         return NULL;
+    }
+    if (size >= cold_from) { /* whoever wants so many zeros at once uses few of them */
+        lock();
+        block = from_end(&cold, up(size + sizeof *block, ALIGNMENT));
+        unlock();
+        return block != NULL ? block + 1 : NULL;
     }
     memory = malloc(size);
     if (memory != NULL)
@@ -213,26 +307,28 @@ realloc(void *memory, size_t size)
     return larger;
 }
 
-/* The room before the aligned address is given up: what needs this, arenas of Python above all, is kept for long. */
+/* Behind all others, as large as asked and no larger: what needs this, arenas of Python above all, is large and kept. */
 void *
 aligned_alloc(size_t alignment, size_t size)
 {
+    struct block *block = NULL;
     char *memory;
-    struct block *block;
 
-    if (alignment <= ALIGNMENT)
-        return malloc(size);
-    size += SMALLEST;
-    memory = malloc(size + alignment);
-    if (memory == NULL)
-        return NULL;
-    memory = (char *)(((uintptr_t)memory + sizeof *block + alignment - 1) & ~(uintptr_t)(alignment - 1));
-    block = (struct block *)memory - 1;
-    block->room = size - sizeof *block;
-    block->class = class_of(size);
-    if (size_of(block->class) > size)
-        block->class--; /* the next to have it may not expect more than there is */
-    return memory;
+    if (alignment <= ALIGNMENT || hot.end == NULL)
+        return malloc(size); /* before the arena is open nobody asks for more */
+    size = up(size < SMALLEST ? SMALLEST : size, ALIGNMENT);
+    lock();
+    memory = (char *)up((size_t)now->end + sizeof *block, alignment);
+    if (size < ROOM && (memory + size <= now->limit || map_to(now, memory + size) == 0)) {
+        now->end = memory + size;
+        block = (struct block *)memory - 1;
+        block->room = size;
+        block->class = class_within(size + sizeof *block);
+    }
+    unlock();
+    if (block == NULL)
+        errno = ENOMEM;
+    return block != NULL ? memory : NULL;
 }
 
 void *

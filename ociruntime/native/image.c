@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,38 +18,45 @@
 #define STAMPS_MAX (64UL * 1024)
 #define KEPT_MAX 256
 #define MAPPINGS_MAX 256
+#define STAGE ((char *)0x1400000000UL) /* where our data is read, before it comes in the place of what we are */
 
 typedef unsigned long u64;
 
+/* What of memory is in the file: each begins at a page of both. */
+enum { DATA, HOT, COLD, PARTS };
+
+struct part {
+    u64 start, size;
+};
+
 struct header {
     char magic[16];
-    u64 time, size;            /* of the program */
-    u64 data_start, data_size; /* of its data segment */
+    u64 time, size; /* of the program */
     u64 stamps_size;
-    u64 arena_size;            /* 0: there can be no image */
+    u64 huge; /* whether memory can be had in huge pages; */
+    u64 possible; /* whether there can be an image */
+    struct part parts[PARTS];
     u64 file_size;
 };
 
-/* Where the linker put our data: variables with and without a value, but nothing that is read-only once relocated. */
+/* Where the linker put our data, at a huge page's start: nothing in it is read-only once relocated. */
 extern char __data_start[], _end[];
 
 static u64
-up(u64 number)
+up(u64 number, u64 multiple)
 {
-    return (number + PAGE - 1) & ~(PAGE - 1);
+    return (number + multiple - 1) & ~(multiple - 1);
 }
 
-/* Within the file: header, stamps, data as it lies within its pages, arena. */
+/* Within the file: header, stamps, parts. */
 static u64
-place_of_data(const struct header *header)
+place_of(const struct header *header, int part)
 {
-    return up(sizeof *header + header->stamps_size) + header->data_start % PAGE;
-}
+    u64 place = up(sizeof *header + header->stamps_size, PAGE);
 
-static u64
-place_of_arena(const struct header *header)
-{
-    return up(place_of_data(header) + header->data_size);
+    while (part-- > 0)
+        place += up(header->parts[part].size, PAGE);
+    return place;
 }
 
 static u64
@@ -62,14 +71,13 @@ describe(struct header *header)
 {
     struct stat program;
 
-    if (sysconf(_SC_PAGESIZE) != PAGE || stat("/proc/self/exe", &program) < 0)
+    if (sysconf(_SC_PAGESIZE) != PAGE || (u64)__data_start % HUGE_PAGE != 0 || stat("/proc/self/exe", &program) < 0)
         return -1;
     memset(header, 0, sizeof *header);
     memcpy(header->magic, "ociruntime image", sizeof header->magic);
     header->time = nanoseconds(&program);
     header->size = (u64)program.st_size;
-    header->data_start = (u64)__data_start;
-    header->data_size = (u64)(_end - __data_start);
+    header->parts[DATA] = (struct part){(u64)__data_start, (u64)(_end - __data_start)};
     return 0;
 }
 
@@ -152,28 +160,46 @@ points_into(const struct mappings *libraries, u64 word)
     return 0;
 }
 
-/* Whether no word between two addresses points into a library, other than what the loader writes anew. */
+/* Whether no word points into a library, other than what the loader writes anew. */
 static int
-stands_alone(const char *start, const char *end, const struct mappings *libraries, const struct kept *kept)
+stands_alone(const struct part *part, const struct mappings *libraries, const struct kept *kept)
 {
-    for (const u64 *word = (const u64 *)start; word + 1 <= (const u64 *)end; word++)
-        if (points_into(libraries, *word) && !is_kept(kept, word))
+    const u64 *const words = (const u64 *)part->start;
+
+    for (u64 i = 0; i < part->size / sizeof *words; i++)
+        if (points_into(libraries, words[i]) && !is_kept(kept, &words[i]))
             return 0;
     return 1;
 }
 
-/* Closes the arena, and returns its size; 0 where the memory of this process cannot be kept. */
-static u64
-settle(void)
+/* Whether the kernel gives huge pages to whoever asks; where it does not, pages of the file are better. */
+static int
+has_huge_pages(void)
+{
+    char words[64] = "";
+    const int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    const ssize_t length = fd >= 0 ? read(fd, words, sizeof words - 1) : -1;
+
+    close(fd);
+    return length > 0 && strstr(words, "[never]") == NULL;
+}
+
+/* Closes the arenas, and puts down what of memory is to be kept, if it can be. */
+static void
+settle(struct header *header)
 {
     struct mappings libraries;
     struct kept kept;
-    const int known = find_libraries(&libraries) == 0 && keep_relocated(&kept) == 0; /* before, for it allocates */
-    const char *const end = arena_close();
+    const int known = find_libraries(&libraries) == 0; /* before, for it allocates */
+    char *hot, *cold;
 
-    if (known && stands_alone(__data_start, _end, &libraries, &kept) && stands_alone(ARENA, end, &libraries, &kept))
-        return (u64)(end - ARENA);
-    return 0;
+    arena_close(&hot, &cold);
+    header->parts[HOT] = (struct part){(u64)ARENA, (u64)(hot - ARENA)};
+    header->parts[COLD] = (struct part){(u64)COLD_ARENA, (u64)(cold - COLD_ARENA)};
+    header->possible = known && keep_relocated(&kept) == 0;
+    for (int part = 0; header->possible && part < PARTS; part++)
+        if (!stands_alone(&header->parts[part], &libraries, &kept))
+            header->possible = 0;
 }
 
 /* Pages of zeros become holes of the file. */
@@ -195,12 +221,13 @@ write_pages(int fd, const char *from, u64 size, u64 at)
 static int
 write_image(int fd, struct header *header, struct stamps stamps)
 {
+    const struct part *part = header->parts;
+
     if (ftruncate(fd, (off_t)header->file_size) < 0 || write_pages(fd, stamps.text, stamps.size, sizeof *header) < 0)
         return -1;
-    if (header->arena_size != 0 &&
-        (write_pages(fd, (const char *)header->data_start, header->data_size, place_of_data(header)) < 0 ||
-         write_pages(fd, ARENA, header->arena_size, place_of_arena(header)) < 0))
-        return -1;
+    for (int i = 0; header->possible && i < PARTS; i++)
+        if (write_pages(fd, (const char *)part[i].start, part[i].size, place_of(header, i)) < 0)
+            return -1;
     return write_pages(fd, (const char *)header, sizeof *header, 0);
 }
 
@@ -218,14 +245,29 @@ image_save(const char *path, struct stamps stamps)
     if (fd < 0)
         return -1;
     header.stamps_size = stamps.size;
-    header.arena_size = settle();
-    header.file_size = place_of_arena(&header) + header.arena_size;
+    header.huge = has_huge_pages();
+    settle(&header);
+    header.file_size = place_of(&header, PARTS);
     failed = write_image(fd, &header, stamps);
     if (close(fd) < 0 || failed < 0 || rename(mine, path) < 0) {
         unlink(mine);
         return -1;
     }
     return 0;
+}
+
+/* Of this very program, and whole. */
+static int
+is_ours(int fd, struct header *header)
+{
+    struct header expected;
+    struct stat file;
+
+    return pread(fd, header, sizeof *header, 0) == sizeof *header && describe(&expected) == 0 &&
+           memcmp(header, &expected, offsetof(struct header, stamps_size)) == 0 &&
+           memcmp(&header->parts[DATA], &expected.parts[DATA], sizeof expected.parts[DATA]) == 0 &&
+           fstat(fd, &file) == 0 && header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
+           header->file_size == place_of(header, PARTS);
 }
 
 static int
@@ -248,37 +290,163 @@ are_true(int home, const char *stamp, u64 size)
 }
 
 static int
-is_true(int home, int fd, struct header *header)
+is_true(int home, int fd, const struct header *header)
 {
     char stamps[STAMPS_MAX];
-    struct header expected;
-    struct stat file;
 
-    return pread(fd, header, sizeof *header, 0) == sizeof *header && describe(&expected) == 0 &&
-           memcmp(header, &expected, offsetof(struct header, stamps_size)) == 0 && fstat(fd, &file) == 0 &&
-           header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
-           header->file_size == place_of_arena(header) + header->arena_size &&
-           pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
+    return pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
            are_true(home, stamps, header->stamps_size);
 }
 
-/* Whole pages are mapped; the ones that our data shares with others' are read. */
+/*
+ * A command writes to half of all pages, for to use an object is to count it.
+ * What it uses is thus not mapped from the file, to be copied page by page,
+ * but read into a few huge pages, with room for what is new. That takes most
+ * of the time of a start, so two threads share it.
+ */
+struct reading {
+    int fd;
+    const struct header *header;
+    char *to[PARTS]; /* NULL for what is mapped */
+    atomic_ulong next; /* huge page to be read, through all parts */
+    atomic_int failed;
+    pthread_t helper;
+    int helped;
+};
+
+/* What is no hole of the file between two places is read to an address. */
 static int
-load_data(int fd, const struct header *header)
+read_data(int fd, u64 from, u64 to, char *address)
 {
-    const u64 start = header->data_start, end = start + header->data_size, at = place_of_data(header);
-    const u64 first = up(start), last = end / PAGE * PAGE;
+    u64 end;
+
+    for (u64 at = from; (at = (u64)lseek(fd, (off_t)at, SEEK_DATA)) < to; at = end) {
+        end = (u64)lseek(fd, (off_t)at, SEEK_HOLE);
+        if (end > to)
+            end = to;
+        if (pread(fd, address + (at - from), end - at, (off_t)at) != (ssize_t)(end - at))
+            return -1;
+    }
+    return 0;
+}
+
+static void *
+read_pages(void *argument)
+{
+    struct reading *const reading = argument;
+    u64 page, size, place;
+    int part;
+
+    for (;;) {
+        page = atomic_fetch_add(&reading->next, 1) * HUGE_PAGE;
+        for (part = 0; part < PARTS; part++) {
+            size = reading->to[part] != NULL ? reading->header->parts[part].size : 0;
+            if (page < size)
+                break;
+            page -= up(size, HUGE_PAGE);
+        }
+        if (part == PARTS)
+            return NULL;
+        place = place_of(reading->header, part);
+        size = size - page < HUGE_PAGE ? size - page : HUGE_PAGE;
+        if (read_data(reading->fd, place + page, place + page + size, reading->to[part] + page) < 0)
+            reading->failed = 1;
+    }
+}
+
+static char *
+huge_pages(u64 start, u64 size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    char *const at = mmap((char *)start, up(size, HUGE_PAGE), PROT_READ | PROT_WRITE, flags, -1, 0);
+
+    madvise(at, up(size, HUGE_PAGE), MADV_HUGEPAGE);
+    return at;
+}
+
+/* Makes room, and has the other thread begin. */
+static void
+begin(struct reading *reading)
+{
+    const struct part *const parts = reading->header->parts;
+    pthread_attr_t small;
+
+    reading->to[HOT] = huge_pages(parts[HOT].start, parts[HOT].size);
+    reading->to[DATA] = huge_pages((u64)STAGE, parts[DATA].size);
+    if (reading->to[HOT] != ARENA || reading->to[DATA] != STAGE) {
+        reading->failed = 1;
+        return;
+    }
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN);
+    reading->helped = pthread_create(&reading->helper, &small, read_pages, reading) == 0;
+}
+
+static int
+map(int fd, const struct header *header, int part, int flag)
+{
+    char *const start = (char *)header->parts[part].start;
+    const u64 size = up(header->parts[part].size, PAGE);
+
+    return mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | flag, fd, (off_t)place_of(header, part)) == start ? 0 : -1;
+}
+
+/* Replaces our data, and so ourselves. */
+static int
+replace_data(struct reading *reading)
+{
+    const struct part *const data = &reading->header->parts[DATA];
+    const u64 size = up(data->size, HUGE_PAGE);
     struct kept kept;
 
-    if (keep_relocated(&kept) < 0 ||
-        pread(fd, (void *)start, first - start, (off_t)at) != (ssize_t)(first - start) ||
-        mmap((void *)first, last - first, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
-             (off_t)(at + first - start)) != (void *)first ||
-        pread(fd, (void *)last, end - last, (off_t)(at + last - start)) != (ssize_t)(end - last))
+    if (keep_relocated(&kept) < 0)
         return -1;
+    if (reading->to[DATA] == NULL) {
+        if (map(reading->fd, reading->header, DATA, MAP_FIXED) < 0)
+            return -1;
+    } else if (mremap(STAGE, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, data->start) == MAP_FAILED) {
+        return -1;
+    }
     for (u64 i = 0; i < kept.count; i++)
         *kept.at[i] = kept.value[i];
     return 0;
+}
+
+static void
+give_up(struct reading *reading)
+{
+    for (int part = 0; part < PARTS; part++)
+        if (reading->to[part] != NULL && reading->to[part] != MAP_FAILED)
+            munmap(reading->to[part], up(reading->header->parts[part].size, HUGE_PAGE));
+}
+
+static enum found
+load(struct reading *reading, int home)
+{
+    const struct header *const header = reading->header;
+    const int huge = header->possible && header->huge;
+    int wrong = 0;
+
+    if (huge)
+        begin(reading);
+    if (!is_true(home, reading->fd, header))
+        wrong = 1;
+    else if (huge && !reading->failed)
+        read_pages(reading);
+    if (reading->helped)
+        pthread_join(reading->helper, NULL);
+    if (wrong) {
+        give_up(reading);
+        return IMAGE_NONE;
+    }
+    if (!header->possible || reading->failed || (!huge && map(reading->fd, header, HOT, MAP_FIXED_NOREPLACE) < 0) ||
+        map(reading->fd, header, COLD, MAP_FIXED_NOREPLACE) < 0 || replace_data(reading) < 0) {
+        give_up(reading);
+        return IMAGE_IMPOSSIBLE;
+    }
+    if (huge)
+        arena_reaches(ARENA + up(header->parts[HOT].size, HUGE_PAGE));
+    return IMAGE_LOADED;
 }
 
 enum found
@@ -287,16 +455,10 @@ image_load(const char *path, const char *package)
     const int home = open(package, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = open(path, O_RDONLY | O_CLOEXEC);
     enum found found = IMAGE_NONE;
     struct header header;
+    struct reading reading = {.fd = fd, .header = &header};
 
-    if (home >= 0 && fd >= 0 && is_true(home, fd, &header))
-        found = header.arena_size != 0 ? IMAGE_LOADED : IMAGE_IMPOSSIBLE;
-    if (found == IMAGE_LOADED) {
-        if (mmap(ARENA, header.arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd,
-                 (off_t)place_of_arena(&header)) != ARENA)
-            found = IMAGE_IMPOSSIBLE;
-        else if (load_data(fd, &header) < 0)
-            _exit(1); /* half of what we were is gone: the disk failed under us */
-    }
+    if (home >= 0 && fd >= 0 && is_ours(fd, &header))
+        found = load(&reading, home);
     close(home);
     close(fd);
     return found;

@@ -20,11 +20,17 @@
 /* Far from where the kernel puts programs, heaps, libraries and stacks, on machines with 39-bit addresses too. */
 #define PAGE 4096UL /* the least: a larger one is a reason to have no image */
 #define ARENA ((char *)0x1000000000UL)
+#define COLD_ARENA ((char *)0x1800000000UL)
+#define HUGE_PAGE (2UL << 20)
 
 /* From now on memory is allocated in the arena: whatever was allocated before is none of the image's. */
 int arena_open(void);
-/* Give back what is mapped and not in use, clear what is free, and return the end, at a page's. */
-char *arena_close(void);
+/* And from now on in a second one, for what most commands never touch. */
+void arena_turn(void);
+/* Give back what is mapped and not in use, clear what is free, and tell where each ends, at a page's end. */
+void arena_close(char **hot_end, char **cold_end);
+/* What is mapped of the arena, from its start, ends here. */
+void arena_reaches(char *mapped);
 
 /*
  * Files that an image depends on: for each "SIZE NANOSECONDS PATH" and a NUL,

@@ -23,6 +23,7 @@
 #include "image.h"
 
 PyMODINIT_FUNC PyInit__door(void);
+PyMODINIT_FUNC PyInit__jsonio(void);
 
 #define PACKAGE "/ociruntime" /* below SITE */
 #define CACHE PACKAGE "/__pycache__" /* where the interpreter's own .pyc files are */
@@ -46,9 +47,13 @@ check(PyStatus status)
         die(status.err_msg);
 }
 
+/* What PyObject_Malloc divides, a megabyte each. */
+static size_t arenas;
+
 static void *
 allocate_pages(void *Py_UNUSED(context), size_t size)
 {
+    arenas++;
     return aligned_alloc(PAGE, size);
 }
 
@@ -58,13 +63,24 @@ free_pages(void *Py_UNUSED(context), void *pages, size_t Py_UNUSED(size))
     free(pages);
 }
 
+/* In the place of a file, which is for other interpreters. */
+static void
+build_in(const char *name, const char *module)
+{
+    PyObject *const built_in = PyImport_ImportModule(name);
+
+    if (built_in == NULL || PyDict_SetItemString(PyImport_GetModuleDict(), module, built_in) < 0)
+        die(module);
+    Py_DECREF(built_in);
+}
+
 static void
 start(const char *site, const char *python)
 {
     PyObjectArenaAllocator pages = {NULL, allocate_pages, free_pages};
     PyPreConfig before;
     PyConfig config;
-    PyObject *place, *path, *door;
+    PyObject *place, *path;
 
     if (arena_open() < 0)
         die("its memory is taken");
@@ -73,6 +89,7 @@ start(const char *site, const char *python)
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));
     PyImport_AppendInittab("_door", PyInit__door);
+    PyImport_AppendInittab("_jsonio", PyInit__jsonio);
     PyConfig_InitIsolatedConfig(&config);
     config.site_import = 0;
     config.install_signal_handlers = 1;
@@ -86,10 +103,8 @@ start(const char *site, const char *python)
     if (path == NULL || place == NULL || PyList_Append(path, place) < 0)
         die("no path");
     Py_DECREF(place);
-    door = PyImport_ImportModule("_door"); /* in the place of the file, which is for other interpreters */
-    if (door == NULL || PyDict_SetItemString(PyImport_GetModuleDict(), "ociruntime.core.kernel._door", door) < 0)
-        die("no door");
-    Py_DECREF(door);
+    build_in("_door", "ociruntime.core.kernel._door");
+    build_in("_jsonio", "ociruntime.core._jsonio");
 }
 
 /* The attribute of a module, by a new reference. */
@@ -137,6 +152,9 @@ resume(void)
     take_environment();
 }
 
+/* Sizes of PyObject_Malloc's own, in bytes. */
+enum { STEP = 16, LARGEST = 512, MANY = 8192 };
+
 /*
  * Take the holes that the imports have left in pages full of what stays. What
  * a command allocates would fill them, and to write to a page of the image is
@@ -146,13 +164,13 @@ resume(void)
 static void
 plug_holes(void)
 {
-    enum { STEP = 16, LARGEST = 512, LONG = 8192, MANY = 1 << 20 }; /* sizes of PyObject_Malloc's own, bytes, blocks */
+    enum { LONG = 8192, MOST = 1 << 20 }; /* bytes, blocks */
     static char *run_of_blocks[LONG / STEP + 1];
 
     for (size_t size = STEP; size <= LARGEST; size += STEP) {
         size_t length = 0;
 
-        for (size_t taken = 0; length * size < LONG && taken < MANY; taken++) {
+        for (size_t taken = 0; length * size < LONG && taken < MOST; taken++) {
             char *const block = PyObject_Malloc(size);
 
             if (length > 0 && block != run_of_blocks[length - 1] + size)
@@ -165,23 +183,63 @@ plug_holes(void)
     memset(run_of_blocks, 0, sizeof run_of_blocks);
 }
 
+/* Take what PyObject_Malloc has left of its arenas. Returns how many blocks that is, which stand in a list. */
+static size_t
+take_the_rest(void **blocks, size_t room)
+{
+    const size_t before = arenas;
+    size_t count = 0;
+
+    while (count < room && arenas == before)
+        blocks[count++] = PyObject_Malloc(LARGEST);
+    PyObject_Free(blocks[--count]); /* and with it the arena that it began */
+    return count;
+}
+
+static PyObject *
+call(const char *module, const char *name)
+{
+    PyObject *const function = get(module, name), *const result = PyObject_CallNoArgs(function);
+
+    if (result == NULL)
+        die(name);
+    Py_DECREF(function);
+    return result;
+}
+
+/* The image is there, and a second one would be smaller: modules were compiled for the first. */
+enum { AGAIN = 2 };
+
 /* In a process of its own: what this one would keep, it has to be without arguments and environment. */
 static int
 save(const char *image, const char *site, const char *python)
 {
-    PyObject *prepare, *stamps;
+    PyObject *stamps;
     struct stamps files;
+    static void *rest[MANY];
+    size_t count;
+    int again;
 
     start(site, python);
-    prepare = get("ociruntime.image", "prepare");
-    stamps = PyObject_CallNoArgs(prepare);
-    if (stamps == NULL || !PyBytes_Check(stamps))
+    Py_DECREF(call("ociruntime.image", "prepare"));
+    plug_holes();
+    arena_turn();
+    count = take_the_rest(rest, MANY);
+    stamps = call("ociruntime.image", "prepare_rare");
+    if (!PyBytes_Check(stamps))
         die("no image");
     files.text = PyBytes_AS_STRING(stamps);
     files.size = (size_t)PyBytes_GET_SIZE(stamps);
     run = get("ociruntime.__main__", "main");
     plug_holes();
-    return image_save(image, files) < 0;
+    take_the_rest(rest + count, MANY - count);
+    while (count > 0)
+        PyObject_Free(rest[--count]);
+    memset(rest, 0, sizeof rest);
+    stamps = get("ociruntime.image", "compiled");
+    again = PyObject_IsTrue(stamps) ? AGAIN : 0;
+    Py_DECREF(stamps);
+    return image_save(image, files) < 0 ? 1 : again;
 }
 
 /* Whether there is an image now. It is nobody's mistake if not: without the right to write there is none. */
@@ -200,10 +258,11 @@ have_it_saved(char *site, char *python)
         return 0;
     for (int fd = 0; fd <= 2; fd++)
         posix_spawn_file_actions_addopen(&silence, fd, "/dev/null", O_RDWR, 0);
-    if (posix_spawn(&pid, "/proc/self/exe", &silence, NULL, arguments, environ) == 0)
-        waitpid(pid, &status, 0);
+    for (int times = 0; times < 2 && posix_spawn(&pid, "/proc/self/exe", &silence, NULL, arguments, environ) == 0; times++)
+        if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != AGAIN)
+            break;
     posix_spawn_file_actions_destroy(&silence);
-    return status == 0;
+    return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == AGAIN);
 }
 
 static int

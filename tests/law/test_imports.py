@@ -9,7 +9,7 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 # What the hot tier may load besides itself: built into the interpreter, or a small C extension. Everything
 # else costs more than a system call of the container's, `os` included: core/paths.py stands in for it.
 CHEAP = {"__future__", "_stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
-CHEAP |= {"_json", "_signal", "_socket", "_prctl", "_blake2", "binascii"}
+CHEAP |= {"_signal", "_socket", "_blake2", "binascii"}
 # Within every interpreter before it runs anything.
 CHEAP |= {"posix"}
 
@@ -31,8 +31,6 @@ ON_FAILURE = {
 # Foreign modules that one option needs, inside the function that serves it.
 # The package as a library is loaded by name, and never by a command.
 ON_REQUEST = {("ociruntime/commands/selection.py", "re"), ("ociruntime/__init__.py", "importlib")}
-# Public stand-ins for a private module of CPython, where an interpreter lacks it.
-STAND_INS = {("ociruntime/core/jsonio.py", "json")}
 
 
 def is_hot(target: str) -> bool:
@@ -51,7 +49,6 @@ def test_the_hot_tier_imports_itself_and_what_is_cheap(name: str) -> None:
         for one in imports(name)
         if not is_hot(one.target)
         and one.target not in CHEAP
-        and (one.file, one.target) not in STAND_INS
         and not (one.lazy and one.target.startswith(EXPLANATIONS))
         and not (one.lazy and (one.file, one.target) in ON_FAILURE | ON_REQUEST)
     ]
@@ -60,7 +57,7 @@ def test_the_hot_tier_imports_itself_and_what_is_cheap(name: str) -> None:
 
 def test_every_exception_is_in_use() -> None:
     seen = {(one.file, one.target) for name in hot_files() for one in imports(name)}
-    assert seen >= ON_FAILURE | ON_REQUEST | STAND_INS
+    assert seen >= ON_FAILURE | ON_REQUEST
 
 
 def test_what_is_for_type_checkers_is_not_loaded() -> None:

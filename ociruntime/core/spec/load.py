@@ -44,7 +44,7 @@ def _read(fd: int) -> bytes:
     chunks = []
     left = _MAXIMUM + 1
     while left > 0:
-        chunk = os.read(fd, min(left, 1 << 18))
+        chunk = os.read(fd, min(left, 1 << 16))
         if not chunk:
             break
         chunks.append(chunk)

@@ -36,6 +36,7 @@ STUB = """
             "executable": sys.executable,
             "ignored": [line for line in open("/proc/self/status") if line.startswith("SigIgn")],
             "image": "/__pycache__/image" in open("/proc/self/maps").read(),
+            "arena_of_the_file": "/image" in next((line for line in open("/proc/self/maps") if line[:4] == "1000"), ""),
             "loaded": word.LOADED,
             "word": word.WORD,
         }

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+HUGE = 40  # where the header (native/image.c) says whether memory is to be had in huge pages
+
+
 @pytest.fixture
 def prefix(tmp_path: Path) -> Prefix:
     made = Prefix(tmp_path / "prefix", own=True, image=True)
@@ -86,6 +89,27 @@ def test_a_header_that_says_something_else(prefix: Prefix, at: int) -> None:
     content[at] ^= 1
     prefix.image.write_bytes(content)
     assert prefix.run()["word"] == "first"
+
+
+@pytest.mark.parametrize("huge", [0, 1])
+def test_with_and_without_huge_pages(prefix: Prefix, huge: int) -> None:
+    content = bytearray(prefix.image.read_bytes())
+    content[HUGE] = huge
+    prefix.image.write_bytes(content)
+    assert loaded_from_image(prefix)
+    assert prefix.run()["arena_of_the_file"] == (not huge)
+
+
+def test_modules_are_compiled_before_the_image_is_made(prefix: Prefix) -> None:
+    """What compiles leaves its memory behind: an image of the first start is as small as one of a later."""
+    prefix.image.unlink()
+    for directory in prefix.package.rglob("__pycache__"):
+        shutil.rmtree(directory)
+    prefix.run()
+    first = prefix.image.stat().st_size
+    prefix.image.unlink()
+    prefix.run()
+    assert first == prefix.image.stat().st_size
 
 
 def test_nowhere_to_write(prefix: Prefix) -> None:
