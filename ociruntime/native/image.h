@@ -3,12 +3,12 @@
  *
  * Starting Python and importing our modules takes several times as long as
  * what a command then does. So it is done once: the memory in which it ends
- * is written to a file (image_save), and every later start maps that file in
- * place (image_load) and goes on from there, as a forked child would.
+ * is written to a file (image_save), and every later start takes it into
+ * memory (image_load) and goes on from there, as a forked child would.
  *
- * What is in the file is the interpreter's own data segment and one region
- * for everything that it allocates (allocator.c), both at addresses that are
- * the same in every process. The C library, its data, the stack and the
+ * What is in the file is the interpreter's own data segment and two regions
+ * for everything that it allocates (allocator.c), one of them for what most
+ * commands never touch, all at addresses that are the same in every process. The C library, its data, the stack and the
  * environment are not: they begin anew. So nothing in the file may point to
  * them, which image_save checks.
  */
