@@ -3,11 +3,10 @@
 #include "image.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@
 #define STAMPS_MAX (64UL * 1024)
 #define KEPT_MAX 256
 #define MAPPINGS_MAX 256
-#define STAGE ((char *)0x1400000000UL) /* where our data is read, before it comes in the place of what we are */
+#define STAGE ((char *)0x1400000000UL) /* where our data is taken first, before it comes in the place of what we are */
 
 typedef unsigned long u64;
 
@@ -256,20 +255,6 @@ image_save(const char *path, struct stamps stamps)
     return 0;
 }
 
-/* Of this very program, and whole. */
-static int
-is_ours(int fd, struct header *header)
-{
-    struct header expected;
-    struct stat file;
-
-    return pread(fd, header, sizeof *header, 0) == sizeof *header && describe(&expected) == 0 &&
-           memcmp(header, &expected, offsetof(struct header, stamps_size)) == 0 &&
-           memcmp(&header->parts[DATA], &expected.parts[DATA], sizeof expected.parts[DATA]) == 0 &&
-           fstat(fd, &file) == 0 && header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
-           header->file_size == place_of(header, PARTS);
-}
-
 static int
 are_true(int home, const char *stamp, u64 size)
 {
@@ -289,176 +274,105 @@ are_true(int home, const char *stamp, u64 size)
     return 1;
 }
 
+/* Whole, of this very program, and of the sources that there are. */
 static int
-is_true(int home, int fd, const struct header *header)
+is_true(int home, int fd, struct header *header)
 {
     char stamps[STAMPS_MAX];
+    struct header expected;
+    struct stat file;
 
-    return pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
+    return pread(fd, header, sizeof *header, 0) == sizeof *header && describe(&expected) == 0 &&
+           memcmp(header, &expected, offsetof(struct header, stamps_size)) == 0 &&
+           memcmp(&header->parts[DATA], &expected.parts[DATA], sizeof expected.parts[DATA]) == 0 &&
+           fstat(fd, &file) == 0 && header->stamps_size <= STAMPS_MAX && header->file_size == (u64)file.st_size &&
+           header->file_size == place_of(header, PARTS) &&
+           pread(fd, stamps, header->stamps_size, sizeof *header) == (ssize_t)header->stamps_size &&
            are_true(home, stamps, header->stamps_size);
 }
-
-/*
- * A command writes to half of all pages, for to use an object is to count it.
- * What it uses is thus not mapped from the file, to be copied page by page,
- * but read into a few huge pages, with room for what is new. That takes most
- * of the time of a start, so two threads share it.
- */
-struct reading {
-    int fd;
-    const struct header *header;
-    char *to[PARTS]; /* NULL for what is mapped */
-    atomic_ulong next; /* huge page to be read, through all parts */
-    atomic_int failed;
-    pthread_t helper;
-    int helped;
-};
 
 /* What is no hole of the file between two places is read to an address. */
 static int
 read_data(int fd, u64 from, u64 to, char *address)
 {
-    u64 end;
+    off_t at, end;
 
-    for (u64 at = from; (at = (u64)lseek(fd, (off_t)at, SEEK_DATA)) < to; at = end) {
-        end = (u64)lseek(fd, (off_t)at, SEEK_HOLE);
-        if (end > to)
-            end = to;
-        if (pread(fd, address + (at - from), end - at, (off_t)at) != (ssize_t)(end - at))
+    for (at = lseek(fd, (off_t)from, SEEK_DATA); at >= 0 && at < (off_t)to; at = lseek(fd, end, SEEK_DATA)) {
+        end = lseek(fd, at, SEEK_HOLE);
+        if (end < 0 || end > (off_t)to)
+            end = (off_t)to;
+        if (pread(fd, address + (at - (off_t)from), (size_t)(end - at), at) != (ssize_t)(end - at))
             return -1;
     }
-    return 0;
+    return at < 0 && errno != ENXIO ? -1 : 0; /* ENXIO: nothing but a hole is left */
 }
 
-static void *
-read_pages(void *argument)
-{
-    struct reading *const reading = argument;
-    u64 page, size, place;
-    int part;
-
-    for (;;) {
-        page = atomic_fetch_add(&reading->next, 1) * HUGE_PAGE;
-        for (part = 0; part < PARTS; part++) {
-            size = reading->to[part] != NULL ? reading->header->parts[part].size : 0;
-            if (page < size)
-                break;
-            page -= up(size, HUGE_PAGE);
-        }
-        if (part == PARTS)
-            return NULL;
-        place = place_of(reading->header, part);
-        size = size - page < HUGE_PAGE ? size - page : HUGE_PAGE;
-        if (read_data(reading->fd, place + page, place + page + size, reading->to[part] + page) < 0)
-            reading->failed = 1;
-    }
-}
-
+/*
+ * A part of memory at an address, NULL if it cannot be had. To use an object
+ * is to count it, so a command that clones writes to most pages of the parts
+ * it uses, once in each process. For such a one they are not mapped from the
+ * file, to be copied page by page, but read into a few huge pages, with room
+ * for what is new.
+ */
 static char *
-huge_pages(u64 start, u64 size)
+have(int fd, const struct header *header, int part, char *at, int huge)
 {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    char *const at = mmap((char *)start, up(size, HUGE_PAGE), PROT_READ | PROT_WRITE, flags, -1, 0);
+    const u64 size = up(header->parts[part].size, huge ? HUGE_PAGE : PAGE), place = place_of(header, part);
+    const int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | (huge ? MAP_ANONYMOUS : 0);
+    char *const mapped = mmap(at, size, PROT_READ | PROT_WRITE, flags, huge ? -1 : fd, huge ? 0 : (off_t)place);
 
-    madvise(at, up(size, HUGE_PAGE), MADV_HUGEPAGE);
-    return at;
+    if (mapped == MAP_FAILED)
+        return NULL;
+    if (huge)
+        madvise(mapped, size, MADV_HUGEPAGE);
+    if (mapped == at && (!huge || read_data(fd, place, place + header->parts[part].size, mapped) == 0))
+        return mapped;
+    munmap(mapped, size);
+    return NULL;
 }
 
-/* Makes room, and has the other thread begin. */
-static void
-begin(struct reading *reading)
-{
-    const struct part *const parts = reading->header->parts;
-    pthread_attr_t small;
-
-    reading->to[HOT] = huge_pages(parts[HOT].start, parts[HOT].size);
-    reading->to[DATA] = huge_pages((u64)STAGE, parts[DATA].size);
-    if (reading->to[HOT] != ARENA || reading->to[DATA] != STAGE) {
-        reading->failed = 1;
-        return;
-    }
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN);
-    reading->helped = pthread_create(&reading->helper, &small, read_pages, reading) == 0;
-}
-
+/* Replaces our data, and so ourselves, by what was taken into memory elsewhere. */
 static int
-map(int fd, const struct header *header, int part, int flag)
+replace_data(const struct part *data, int huge)
 {
-    char *const start = (char *)header->parts[part].start;
-    const u64 size = up(header->parts[part].size, PAGE);
-
-    return mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | flag, fd, (off_t)place_of(header, part)) == start ? 0 : -1;
-}
-
-/* Replaces our data, and so ourselves. */
-static int
-replace_data(struct reading *reading)
-{
-    const struct part *const data = &reading->header->parts[DATA];
-    const u64 size = up(data->size, HUGE_PAGE);
+    const u64 size = up(data->size, huge ? HUGE_PAGE : PAGE);
     struct kept kept;
 
-    if (keep_relocated(&kept) < 0)
+    if (keep_relocated(&kept) < 0 || mremap(STAGE, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, data->start) == MAP_FAILED)
         return -1;
-    if (reading->to[DATA] == NULL) {
-        if (map(reading->fd, reading->header, DATA, MAP_FIXED) < 0)
-            return -1;
-    } else if (mremap(STAGE, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, data->start) == MAP_FAILED) {
-        return -1;
-    }
     for (u64 i = 0; i < kept.count; i++)
         *kept.at[i] = kept.value[i];
     return 0;
 }
 
-static void
-give_up(struct reading *reading)
+static int
+load(int fd, const struct header *header, int huge)
 {
-    for (int part = 0; part < PARTS; part++)
-        if (reading->to[part] != NULL && reading->to[part] != MAP_FAILED)
-            munmap(reading->to[part], up(reading->header->parts[part].size, HUGE_PAGE));
-}
+    char *const place[PARTS] = {[DATA] = STAGE, [HOT] = ARENA, [COLD] = COLD_ARENA};
+    int part;
 
-static enum found
-load(struct reading *reading, int home)
-{
-    const struct header *const header = reading->header;
-    const int huge = header->possible && header->huge;
-    int wrong = 0;
-
-    if (huge)
-        begin(reading);
-    if (!is_true(home, reading->fd, header))
-        wrong = 1;
-    else if (huge && !reading->failed)
-        read_pages(reading);
-    if (reading->helped)
-        pthread_join(reading->helper, NULL);
-    if (wrong) {
-        give_up(reading);
-        return IMAGE_NONE;
+    for (part = 0; part < PARTS; part++)
+        if (have(fd, header, part, place[part], huge && part != COLD) == NULL)
+            break;
+    if (part == PARTS && replace_data(&header->parts[DATA], huge) == 0) {
+        if (huge)
+            arena_reaches(ARENA + up(header->parts[HOT].size, HUGE_PAGE));
+        return 0;
     }
-    if (!header->possible || reading->failed || (!huge && map(reading->fd, header, HOT, MAP_FIXED_NOREPLACE) < 0) ||
-        map(reading->fd, header, COLD, MAP_FIXED_NOREPLACE) < 0 || replace_data(reading) < 0) {
-        give_up(reading);
-        return IMAGE_IMPOSSIBLE;
-    }
-    if (huge)
-        arena_reaches(ARENA + up(header->parts[HOT].size, HUGE_PAGE));
-    return IMAGE_LOADED;
+    while (part-- > 0)
+        munmap(place[part], up(header->parts[part].size, huge ? HUGE_PAGE : PAGE));
+    return -1;
 }
 
 enum found
-image_load(const char *path, const char *package)
+image_load(const char *path, const char *package, int clones)
 {
     const int home = open(package, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = open(path, O_RDONLY | O_CLOEXEC);
     enum found found = IMAGE_NONE;
     struct header header;
-    struct reading reading = {.fd = fd, .header = &header};
 
-    if (home >= 0 && fd >= 0 && is_ours(fd, &header))
-        found = load(&reading, home);
+    if (home >= 0 && fd >= 0 && is_true(home, fd, &header))
+        found = header.possible && load(fd, &header, clones && header.huge) == 0 ? IMAGE_LOADED : IMAGE_IMPOSSIBLE;
     close(home);
     close(fd);
     return found;

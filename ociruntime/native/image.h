@@ -44,8 +44,11 @@ struct stamps {
 
 enum found { IMAGE_LOADED, IMAGE_NONE, IMAGE_IMPOSSIBLE };
 
-/* Maps the image into this process. IMAGE_NONE: no true one; IMAGE_IMPOSSIBLE: one that says there can be none. */
-enum found image_load(const char *path, const char *package);
+/*
+ * Takes the image into this process; a process that is to be cloned takes it otherwise than one that is over soon.
+ * IMAGE_NONE: no true one; IMAGE_IMPOSSIBLE: one that says there can be none.
+ */
+enum found image_load(const char *path, const char *package, int clones);
 
 /* Writes the image, whole or not at all; one that says "impossible" where the memory cannot be kept. 0 or -1. */
 int image_save(const char *path, struct stamps stamps);

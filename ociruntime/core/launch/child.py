@@ -40,18 +40,24 @@ class ParentGone(Exception):
 
 def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> NoReturn:
     """Become the container's init. Never returns, never raises: the parent hears what failed."""
+    live(lambda: _become_init(kernel, plan, scene, ends, hooks), ends, "the container's init failed", code="init")
+
+
+def live(work: Callable[[], None], ends: Wire, failed: str, *, code: str) -> NoReturn:
+    """The life of a process that was cloned: its work, or a report of what `failed`.
+
+    Never returns, never raises: nothing may reach the parent's code above the clone.
+    """
     try:
-        _become_init(kernel, plan, scene, ends, hooks)
+        work()
     except Failure as failure:
         report(ends, failure)
     except ParentGone:
         pass
     except OSError as error:
-        report(ends, StepError(f"the container's init failed: {error}", errno=error.errno or 0, code="init"))
-    except BaseException as error:  # noqa: BLE001 -- whatever it is must not reach the parent's code above the clone
-        report(
-            ends, HostError(f"internal error in the container's init: {type(error).__name__}: {error}", code="internal")
-        )
+        report(ends, StepError(f"{failed}: {error}", errno=error.errno or 0, code=code))
+    except BaseException as error:  # noqa: BLE001 -- whatever it is
+        report(ends, HostError(f"internal error: {failed}: {type(error).__name__}: {error}", code="internal"))
     finally:
         os._exit(1)
     raise SystemExit(1)

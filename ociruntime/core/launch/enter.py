@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import posix as os
 
-from ociruntime.core.errors import Failure, HostError, StepError
 from ociruntime.core.kernel.flags import CLONE_NEWUSER, O_PATH, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from ociruntime.core.launch.act import act
-from ociruntime.core.launch.child import SIGKILL, ParentGone, execute_player, let_go, report, wait_for_go
+from ociruntime.core.launch.child import SIGKILL, execute_player, let_go, live, wait_for_go
 from ociruntime.core.plan.draft import MOUNTS, PROCESS
 
 TYPE_CHECKING = False
@@ -39,19 +38,7 @@ class Door:
 
 def enter_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, door: Door) -> NoReturn:
     """Become a process of the container. Never returns, never raises: the parent hears what failed."""
-    try:
-        _enter(kernel, plan, scene, ends, door)
-    except Failure as failure:
-        report(ends, failure)
-    except ParentGone:
-        pass
-    except OSError as error:
-        report(ends, StepError(f"cannot enter the container: {error}", errno=error.errno or 0, code="enter"))
-    except BaseException as error:  # noqa: BLE001 -- must not reach the parent's code above the clone
-        report(ends, HostError(f"internal error on entering: {type(error).__name__}: {error}", code="internal"))
-    finally:
-        os._exit(1)
-    raise SystemExit(1)
+    live(lambda: _enter(kernel, plan, scene, ends, door), ends, "cannot enter the container", code="enter")
 
 
 def join_namespaces(kernel: Kernel, door: Door) -> None:

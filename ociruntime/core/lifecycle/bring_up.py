@@ -9,13 +9,13 @@ import posix as os
 import time
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HookError, UsageError
+from ociruntime.core.errors import HookError
 from ociruntime.core.jsonio import dumps
 from ociruntime.core.kernel.flags import CLONE_NEWPID
 from ociruntime.core.launch.child import Hooks
 from ociruntime.core.launch.parent import Launch
 from ociruntime.core.lifecycle.probe import probe_host
-from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
+from ociruntime.core.lifecycle.report import check_terminal, connect_watchers, write_pid_file
 from ociruntime.core.log import LOG, tell
 from ociruntime.core.plan.build import build
 from ociruntime.core.plan.hooks import SHOWN
@@ -50,7 +50,7 @@ class Created:
 def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globals, *, listen: bool) -> Created:
     """Create the container (runtime.md, Lifecycle 1 to 5). On failure the host is as before, and a Failure says why."""
     spec, raw = load_config(options.config or f"{options.bundle}/config.json")
-    check_terminal(spec, options)
+    check_terminal(bool(spec.get("process", {}).get("terminal")), options)
     plan = build(spec, container_id, options, g, probe_host(kernel))
     tell(plan.warnings, plan.remarks)
     container = reserve(kernel, container_id, g)
@@ -115,22 +115,6 @@ def new_document(spec: Spec, plan: Plan, options: CreateOptions) -> dict[str, An
         "keyring": not options.no_new_keyring,
         "pidNamespace": bool(plan.unshare & CLONE_NEWPID),
     }
-
-
-def check_terminal(spec: Spec, options: CreateOptions) -> None:
-    """A terminal needs somebody to hold its other side (runc's words; docs/compatibility.md)."""
-    terminal = bool(spec.get("process", {}).get("terminal"))
-    if terminal and options.detach and not options.console_socket:
-        raise UsageError(
-            "cannot allocate tty if ociruntime will detach without setting console socket",
-            code="console-socket-missing",
-            origin="/process/terminal",
-            hint="give --console-socket, or set process.terminal to false",
-        )
-    if options.console_socket and not (terminal and options.detach):
-        raise UsageError(
-            "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"
-        )
 
 
 def _hooks(kernel: Kernel, spec: Spec, launch: Launch) -> tuple[Hooks, Any]:

@@ -7,7 +7,7 @@ import posix as os
 
 from ociruntime.core import paths
 from ociruntime.core.cgroup.join import open_way
-from ociruntime.core.errors import StateError, UsageError
+from ociruntime.core.errors import StateError
 from ociruntime.core.jsonio import loads
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.kernel.flags import (
@@ -26,7 +26,7 @@ from ociruntime.core.launch.parent import check_preserved, describe_tape, end
 from ociruntime.core.launch.player import open_player
 from ociruntime.core.lifecycle.begin import hear_beginning
 from ociruntime.core.lifecycle.probe import last_capability
-from ociruntime.core.lifecycle.report import connect_watchers, write_pid_file
+from ociruntime.core.lifecycle.report import check_terminal, connect_watchers, write_pid_file
 from ociruntime.core.log import LOG, tell
 from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, Plan
 from ociruntime.core.plan.exec import plan_exec
@@ -52,7 +52,7 @@ def exec(container_id: str, options: ExecOptions, g: Globals) -> int:
     container = open_container(kernel, container_id, g)
     document = container.load()
     _require_alive(status(container, document), options)
-    _check_terminal(options)
+    check_terminal(bool(options.process.get("terminal")), options)
     spec: Spec = loads(container.read(CONFIG), f"{container.path}/{CONFIG}")  # type: ignore[assignment]
     container.close()  # nothing of the state may be open when a child is born into the container
     signals = -1
@@ -79,20 +79,6 @@ def _require_alive(word: str, options: ExecOptions) -> None:
         raise StateError(f"cannot exec in {reason} container", code="exec-status")
     if word == PAUSED and not options.ignore_paused:
         raise StateError("cannot exec in a paused container (use --ignore-paused to override)", code="exec-paused")
-
-
-def _check_terminal(options: ExecOptions) -> None:
-    """As create does (runc's words; docs/compatibility.md)."""
-    terminal = bool(options.process.get("terminal"))
-    if terminal and options.detach and not options.console_socket:
-        raise UsageError(
-            "cannot allocate tty if ociruntime will detach without setting console socket",
-            code="console-socket-missing",
-        )
-    if options.console_socket and not (terminal and options.detach):
-        raise UsageError(
-            "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"
-        )
 
 
 class Entry:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import posix as os
 
 from ociruntime.core.cgroup.join import Way
-from ociruntime.core.errors import Failure, HostError, StateError, StepError
+from ociruntime.core.errors import StateError
 from ociruntime.core.jsonio import loads
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.kernel.flags import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, O_PATH, PR_SET_DUMPABLE
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act
-from ociruntime.core.launch.child import let_go, report, wait_for_go
+from ociruntime.core.launch.child import let_go, live, wait_for_go
 from ociruntime.core.launch.enter import Door, join_namespaces
 from ociruntime.core.lifecycle.probe import probe_host
 from ociruntime.core.options import CreateOptions
@@ -28,7 +28,7 @@ from ociruntime.core.steps.unmount import RemoveMount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from ociruntime.core.options import Globals
     from ociruntime.core.spec.types import Spec
@@ -101,7 +101,7 @@ def _enter_and_act(kernel: Kernel, draft: Draft, document: dict[str, Any], flags
     pid = kernel.clone3(0)
     if pid == 0:
         ends.close()
-        _work(kernel, draft, scene, theirs, door)
+        live(lambda: _work(kernel, draft, scene, theirs, door), theirs, "cannot enter the container", code="enter")
     theirs.close()
     ends.say(wire.GO)
     try:
@@ -110,23 +110,13 @@ def _enter_and_act(kernel: Kernel, draft: Draft, document: dict[str, Any], flags
         kernel.waitpid(pid)
 
 
-def _work(kernel: Kernel, draft: Draft, scene: Scene, ends: wire.Wire, door: Door) -> NoReturn:
-    """In the container. Never returns, never raises: the parent hears what failed."""
-    try:
-        let_go(kernel, scene, ends, 3, door.pidfd)
-        wait_for_go(ends)
-        join_namespaces(kernel, door)
-        kernel.umask(0)
-        kernel.chdir("/")
-        scene.rootfs = kernel.open("/", O_PATH | os.O_DIRECTORY)
-        act(kernel, scene, draft.stages[MOUNTS])
-        ends.say(wire.READY, b"", b"")
-    except Failure as failure:
-        report(ends, failure)
-    except OSError as error:
-        report(ends, StepError(f"cannot enter the container: {error}", errno=error.errno or 0, code="enter"))
-    except BaseException as error:  # noqa: BLE001 -- must not reach the parent's code above the clone
-        report(ends, HostError(f"internal error on entering: {type(error).__name__}: {error}", code="internal"))
-    finally:
-        os._exit(0)
-    raise SystemExit(0)
+def _work(kernel: Kernel, draft: Draft, scene: Scene, ends: wire.Wire, door: Door) -> None:
+    """In the container."""
+    let_go(kernel, scene, ends, 3, door.pidfd)
+    wait_for_go(ends)
+    join_namespaces(kernel, door)
+    kernel.umask(0)
+    kernel.chdir("/")
+    scene.rootfs = kernel.open("/", O_PATH | os.O_DIRECTORY)
+    act(kernel, scene, draft.stages[MOUNTS])
+    ends.say(wire.READY, b"", b"")

@@ -1,16 +1,18 @@
-"""What create, run and exec tell whoever asked for it: the pid file and the pidfd of a new process."""
+"""What create, run and exec tell whoever asked for it: the pid file, the pidfd, the terminal of a new process."""
 
 from __future__ import annotations
 
 import posix as os
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HostError
+from ociruntime.core.errors import HostError, UsageError
+from ociruntime.core.options import CreateOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.launch.console import PidfdReceiver
+    from ociruntime.core.options import ExecOptions
 
 NO_TMPFILE = (95, 21)  # EOPNOTSUPP, EISDIR: a file system or a kernel that has none
 
@@ -22,6 +24,21 @@ def connect_watchers(*sockets: str) -> list[PidfdReceiver]:
     from ociruntime.core.launch.console import PidfdReceiver
 
     return [PidfdReceiver(path) for path in sockets if path]
+
+
+def check_terminal(terminal: bool, options: CreateOptions | ExecOptions) -> None:
+    """A terminal needs somebody to hold its other side (runc's words; docs/compatibility.md). Raises UsageError."""
+    if terminal and options.detach and not options.console_socket:
+        raise UsageError(
+            "cannot allocate tty if ociruntime will detach without setting console socket",
+            code="console-socket-missing",
+            origin="/process/terminal" if isinstance(options, CreateOptions) else "",
+            hint="give --console-socket, or set process.terminal to false",
+        )
+    if options.console_socket and not (terminal and options.detach):
+        raise UsageError(
+            "cannot use console socket if ociruntime will not detach or allocate tty", code="console-socket-unused"
+        )
 
 
 def write_pid_file(kernel: Kernel, path: str, pid: int) -> None:
