@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -78,6 +79,27 @@ def require(args: argparse.Namespace) -> None:
     free = shutil.disk_usage(args.dir).free >> 20
     if free < args.disk:
         raise Unavailable(f"{args.dir} has {free} MB free, the guest needs {args.disk} MB")
+    refused = probe(args.dir)
+    if refused:
+        raise Unavailable(f"this machine does not allow what debootstrap does: {refused}")
+    try:
+        urllib.request.urlopen(f"{args.mirror}/dists/{args.suite}/InRelease", timeout=60).close()
+    except OSError as error:
+        raise Unavailable(f"the Debian mirror {args.mirror} does not answer: {error}") from None
+
+
+def probe(folder: Path) -> str:
+    """Why no device can be made and used in the folder, or nothing mounted in a namespace; '' if both work."""
+    script = """
+        mknod probe c 1 3
+        : > probe
+        mount -t tmpfs tmpfs "$PWD"
+        mount -t proc proc "$PWD"
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-euc", script]
+        done = subprocess.run(argv, cwd=place, capture_output=True, text=True, check=False)
+    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
 
 
 def in_root(clock: Clock, root: Path, script: str) -> None:

@@ -17,41 +17,50 @@ SECONDS = 2400  # for one user: far more than emulation takes, and both fit into
 MARKS = {"root": "guest", "tester": "guest and unprivileged"}
 
 
-class Run:
-    """`tests/vm/test.sh` as one user of the guest."""
+class Apart:
+    """A command that is no child of this process: some tests take every child for one of a container.
 
-    def __init__(self, user: str) -> None:
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 -- end() closes it
-        # Nice: the host's tests have clocks to watch, emulation has not.
-        self._process = subprocess.Popen(
-            ["nice", HERE / "test.sh", "tests/e2e", "-m", MARKS[user]],
-            env={**os.environ, "USERS": user, "LIMIT": str(SECONDS)},
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
+    They reap or kill it (tests/e2e/sweep.py, conformance/judge.py), so the status comes through a pipe.
+    """
+
+    def __init__(self, *words: str | Path, **env: str) -> None:
+        self._log = tempfile.NamedTemporaryFile("r", errors="replace")  # noqa: SIM115 -- end() closes it
+        ours, theirs = os.pipe()
+        self._pipe = open(ours)  # noqa: SIM115 -- likewise
+        subprocess.run(
+            ["setsid", "--fork", "sh", "-c", 'echo $$; "$@" >"$0" 2>&1; echo $?', self._log.name, *words],
+            env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=theirs, check=True,
         )  # fmt: skip
+        os.close(theirs)
+        self.session = int(self._pipe.readline())
+        self._running = True
 
     def finish(self) -> tuple[int, str]:
-        """Exit status and output."""
-        status = self._process.wait()
-        self._log.seek(0)
+        """Exit status and output; status -1 if somebody killed the shell that was to tell it."""
+        status = int(self._pipe.readline() or -1)
+        self._running = False
         return status, self._log.read()
 
     def end(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait()
+        if self._running:
+            os.killpg(self.session, signal.SIGTERM)
+            self.finish()
+        self._pipe.close()
         self._log.close()
 
 
 class Runs:
-    """Those of this session, one after the other: each takes both processors and 4 GiB."""
+    """`tests/vm/test.sh` as each user, one after the other: each takes both processors and 4 GiB."""
 
     def __init__(self) -> None:
-        self.started: dict[str, Run] = {}
+        self.started: dict[str, Apart] = {}
         self.said: list[str] = []
 
-    def start(self, user: str) -> Run:
+    def start(self, user: str) -> Apart:
         if user not in self.started:
-            self.started[user] = Run(user)
+            # Nice: the host's tests have clocks to watch, emulation has not.
+            words: list[str | Path] = ["nice", HERE / "test.sh", "tests/e2e", "-m", MARKS[user]]
+            self.started[user] = Apart(*words, USERS=user, LIMIT=str(SECONDS))
         return self.started[user]
 
     def conclude(self, user: str, output: str) -> bool:

@@ -25,6 +25,9 @@ from tests.vm import wire
 SHARES = 8
 """9p devices that a guest has; a saved guest cannot be given more."""
 
+LAST_SECONDS = 5.0
+"""How long a qemu that has closed its ports may take to end."""
+
 
 class GuestError(Exception):
     """The guest could not be built or run."""
@@ -129,10 +132,19 @@ def command_line(start: Start, agent: int, monitor: int) -> list[str]:
 
 
 class Monitor:
-    """qemu's control socket (the QEMU Machine Protocol)."""
+    """qemu's control socket (the QEMU Machine Protocol), and its process."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, process: subprocess.Popen[bytes]) -> None:
         self._stream: IO[str] = end.makefile("rw")
+        self._process = process
+
+    def ending(self) -> str:
+        """In words, how qemu ended; for when it has closed the agent's port."""
+        try:
+            status = self._process.wait(LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "qemu still runs"
+        return f"qemu exited with status {status}" if status >= 0 else f"qemu was killed by signal {-status}"
 
     def tell(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Give one command; its answer."""
@@ -181,7 +193,7 @@ def machine(start: Start) -> Iterator[tuple[socket.socket, Monitor]]:
     agent_end.close()
     control_end.close()
     try:
-        monitor = Monitor(control)
+        monitor = Monitor(control, process)
         if start.resume:
             monitor.load(start.image / "state")
         yield agent, monitor

@@ -101,11 +101,12 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="run-", dir=args.dir) as scratch:
         start = Start(image, Path(scratch), options, shares, resume)
         try:
-            with machine(start) as (link, _):
+            with machine(start) as (link, monitor):
                 status = Relay(args, begin).run(link, request(args, shares))
+                ending = monitor.ending() if status is None else ""
         except KeyboardInterrupt:
             return 130
         if status is None:
             console = start.console.read_text(errors="replace")[-CONSOLE_TAIL:]
-            raise GuestError(f"no status from the guest; its console:\n{console}")
+            raise GuestError(f"no status from the guest, {ending}; its console:\n{console}")
     return status

@@ -21,4 +21,4 @@ def test_in_the_guest(user: str, guests: Runs) -> None:
     if skipped:
         pytest.skip(skipped[1])
     counted = guests.conclude(user, output)
-    assert status == 0 and counted, output[-TAIL:]
+    assert status == 0 and counted, f"status {status}\n{output[-TAIL:]}"

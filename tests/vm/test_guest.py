@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from tests.vm import wire
 from tests.vm.__main__ import CACHE
+from tests.vm.build import probe
+from tests.vm.conftest import Apart
 from tests.vm.run import OUT_OF_TIME
 
 TOP = Path(__file__).parents[2]
@@ -39,6 +43,39 @@ def test_frames_survive_any_cut(size: int) -> None:
     for cut in range(0, len(stream), size):
         received += frames.feed(stream[cut : cut + size])
     assert received == sent
+
+
+def test_a_run_is_no_child_of_the_tests() -> None:
+    """Those that take every child for a container's would kill it."""
+    run = Apart("sh", "-c", "echo said; ps -o ppid= -p $PPID; exit $NUMBER", NUMBER="7")
+    status, output = run.finish()
+    run.end()
+    said, parent = output.split()
+    assert (status, said) == (7, "said") and int(parent) != os.getpid()
+
+
+def test_a_run_that_is_killed_has_a_status_too() -> None:
+    run = Apart("sh", "-c", "echo said; kill -KILL $PPID")
+    assert run.finish() == (-1, "said\n")
+    run.end()
+
+
+def test_a_run_is_ended_with_the_tests() -> None:
+    run = Apart("sleep", "1000")
+    shell = os.pidfd_open(run.session)
+    run.end()
+    assert select.select([shell], [], [], 60)[0]
+    os.close(shell)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to do without a capability")
+@pytest.mark.parametrize(("capability", "word"), [("mknod", "mknod"), ("sys_admin", "unshare")])
+def test_what_a_machine_does_not_allow_is_named(tmp_path: Path, capability: str, word: str) -> None:
+    script = f"from pathlib import Path; from tests.vm.build import probe; print(probe(Path({str(tmp_path)!r})))"
+    line = ["setpriv", f"--bounding-set=-{capability}", sys.executable, "-c", script]
+    said = subprocess.check_output(line, cwd=TOP, text=True)
+    assert word in said and "not permitted" in said
+    assert probe(tmp_path) == ""
 
 
 @needs_image
