@@ -57,7 +57,7 @@ class Podman:
 
     def __init__(self, home: Home, runtime: Path | None, cgroups: str | None = None) -> None:
         self.home, self.runtime = home, runtime
-        self._environment = configure(home, cgroups or manager())
+        self.environment = configure(home, cgroups or manager())
         self._made = False
         self._line: list[str | Path] = [*home.prefix, "podman", *(["--runtime", "ociruntime"] if runtime else [])]
 
@@ -68,7 +68,7 @@ class Podman:
         if descriptor:
             line = ["sh", "-c", 'exec "$@" 3< "$0"', descriptor, *line]
         # conmon leaves a file `oom` where it was started, if the container ran out of memory.
-        return host.run(line, env=self._environment, stdin=stdin, cwd=self.home.folder)
+        return host.run(line, env=self.environment, stdin=stdin, cwd=self.home.folder)
 
     def ok(self, *args: str | Path, stdin: str | None = None) -> str:
         """Run a command that must succeed; its output."""
@@ -77,7 +77,7 @@ class Podman:
         return done.text
 
     def terminal(self, *args: str, rows: int = 24, columns: int = 80) -> Terminal:
-        return Terminal([*self._line, *args], rows=rows, columns=columns, env=self._environment)
+        return Terminal([*self._line, *args], rows=rows, columns=columns, env=self.environment)
 
     def need_image(self) -> None:
         """Load the image unless it is there."""

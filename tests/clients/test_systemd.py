@@ -63,6 +63,18 @@ def test_podman_with_the_cgroupfs_manager(podman: Podman, same: Same) -> None:
     same(limit)
 
 
+@pytest.fixture
+def told_to_systemd(podman: Podman) -> Iterator[None]:
+    """The podman that a unit of systemd starts has systemd's environment, not ours: it would look elsewhere."""
+    systemctl = ["systemctl", *(["--user"] if rootless() else [])]
+    subprocess.run(
+        [*systemctl, "set-environment", *(f"{name}={value}" for name, value in podman.environment.items())], check=True
+    )
+    yield
+    subprocess.run([*systemctl, "unset-environment", *podman.environment], check=True)
+
+
+@pytest.mark.usefixtures("told_to_systemd")
 def test_podman_checks_health_by_a_timer(podman: Podman, same: Same) -> None:
     """A transient timer of systemd runs `podman healthcheck run`, which is an exec."""
     check = ["--health-cmd", "test -e /healthy", "--health-interval", "1s", "--health-retries", "1"]
