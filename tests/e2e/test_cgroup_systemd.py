@@ -218,6 +218,15 @@ def test_a_small_memory_limit(scoped: Scoped) -> None:
     assert scoped.run("busybox", "true") == (0, "", "")
 
 
+@pytest.mark.skipif(not V2, reason="cgroup v1 refuses a limit that is below what is used")
+def test_a_memory_limit_that_init_does_not_survive(scoped: Scoped) -> None:
+    scoped.linux["resources"]["memory"] = {"limit": 4096}
+    outcome = scoped.create()
+    assert outcome.status == 1 and "the memory limit of 4096 bytes may be too small" in outcome.err
+    assert scoped.records()[-1]["code"] == "init-killed"
+    assert scoped.shown("LoadState") == "not-found"
+
+
 def test_a_path_of_the_other_driver(scoped: Scoped) -> None:
     scoped.linux["cgroupsPath"] = "/a/b"
     outcome = scoped.create()

@@ -136,6 +136,16 @@ def test_memory_oom_group_is_the_callers_choice(box: Box, unified: dict[str, str
     assert (place(box, "") / "memory.oom.group").read_text().strip() == unified.get("memory.oom.group", "0")
 
 
+@pytest.mark.parametrize("limit", [{"memory": {"limit": 4096}}, {"unified": {"memory.max": "4096"}}])
+def test_a_limit_that_init_does_not_survive_is_an_error_of_create(box: Box, limit: dict[str, Any]) -> None:
+    """The kernel takes every limit, and kills until it holds."""
+    resources(box, **limit)
+    outcome = box.create("true")
+    assert (outcome.status, outcome.lines) == (1, [])
+    assert "the container's init was killed" in outcome.err and "/linux/resources/" in outcome.err
+    assert [record["code"] for record in box.records()] == ["init-killed"]
+
+
 def test_an_oom_kill_is_an_event(box: Box) -> None:
     resources(box, memory={"limit": 16 << 20, "swap": 16 << 20})
     box.up("trap : USR1; sleep 1000 & wait; dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1000")

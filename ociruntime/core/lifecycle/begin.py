@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 LISTENER = 8  # bytes of the message that holds a descriptor's number (plan/seccomp.py); a failure has 16
 
 
+def begin(kernel: Kernel, fd: int) -> None:
+    """The word that init waits for, on the socket pair of `run` and `exec`."""
+    try:
+        kernel.write(fd, b"\n")
+    except BrokenPipeError:
+        pass  # init was killed; what became of the container is its status
+
+
 def hear_beginning(
     kernel: Kernel, fd: int, document: dict[str, Any], hand_over: Callable[[int], None] | None = None
 ) -> None:

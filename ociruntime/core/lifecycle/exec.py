@@ -24,7 +24,7 @@ from ociruntime.core.launch.clone import NOT_INTO_CGROUP, clone_beyond
 from ociruntime.core.launch.enter import Door, enter_main, join_namespaces
 from ociruntime.core.launch.parent import check_preserved, describe_tape, end
 from ociruntime.core.launch.player import open_player
-from ociruntime.core.lifecycle.begin import hear_beginning
+from ociruntime.core.lifecycle.begin import begin, hear_beginning
 from ociruntime.core.lifecycle.probe import last_capability
 from ociruntime.core.lifecycle.report import check_terminal, connect_watchers, write_pid_file
 from ociruntime.core.log import LOG, tell
@@ -141,7 +141,7 @@ class Entry:
             watcher.tell(scene.pid, b"setns")
         if options.pid_file:
             write_pid_file(kernel, options.pid_file, scene.pid)
-        kernel.write(scene.handles["start"], b"\n")
+        begin(kernel, scene.handles["start"])
         hear_beginning(kernel, scene.handles.pop("start"), told, self._hand_over)
         return master
 

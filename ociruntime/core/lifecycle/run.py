@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.kernel.flags import PR_SET_CHILD_SUBREAPER
-from ociruntime.core.lifecycle.begin import hear_beginning
+from ociruntime.core.lifecycle.begin import begin, hear_beginning
 from ociruntime.core.lifecycle.bring_up import bring_up
 from ociruntime.core.lifecycle.destroy import destroy
 from ociruntime.core.lifecycle.start import listener_for, notify_for, run_poststart
@@ -64,7 +64,7 @@ def _begin(kernel: Kernel, created: Created) -> None:
     connection = launch.scene.handles["start"]
     notify = notify_for(launch.container)
     try:
-        kernel.write(connection, b"\n")
+        begin(kernel, connection)
         launch.container.unlock()
         hear_beginning(kernel, connection, launch.document, listener_for(kernel, launch.container, launch.document))
         run_poststart(kernel, launch.container, launch.document)

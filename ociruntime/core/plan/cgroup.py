@@ -138,9 +138,13 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
         draft.cgroup["devices"] = resources.get("devices") or []
         if resources.get("devices"):
             _devices(draft, paths, resources["devices"])
-    for step in resource_writes(draft.host.cgroup, paths, resources):
+    writes = resource_writes(draft.host.cgroup, paths, resources)
+    for step in writes:
         draft.add(LIMITS if step.late else BESIDE, step)
+    if draft.host.cgroup == "v2":
+        from ociruntime.core.plan.survival import see_survival
 
+        see_survival(draft, writes)
 
 def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
     from ociruntime.core.cgroup.device_rules import effective_rules

@@ -18,6 +18,7 @@ from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.plan.cgroup import delegated_to, join_v1, make_cgroups, v1_device_writes
 from ociruntime.core.plan.draft import ATTACH, LIMITS
 from ociruntime.core.plan.resources import resource_writes
+from ociruntime.core.plan.survival import see_survival
 from ociruntime.core.steps.cgroup import EnableControllers, FilterDevices, GiveCgroup
 from ociruntime.core.steps.cgroup_systemd import SetUnit, StartScope
 
@@ -93,7 +94,11 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources, *, unit: 
     late = late_properties(draft.host.cgroup, resources)
     if late:
         draft.add(LIMITS, SetUnit(origin="/linux/resources", unit=unit, properties=tuple(late), user=user))
-    for step in resource_writes(draft.host.cgroup, paths, resources):
+    writes = resource_writes(draft.host.cgroup, paths, resources)
+    if draft.host.cgroup == "v2":
+        # Of what systemd has set: it removes the scope of an init that was killed, and all files with it
+        see_survival(draft, writes)
+    for step in writes:
         draft.add(LIMITS if step.late else ATTACH, step)
     owner = delegated_to(draft) if draft.host.cgroup == "v2" else 0
     if owner and not draft.host.euid:

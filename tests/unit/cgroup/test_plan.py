@@ -93,6 +93,7 @@ def test_memory_and_processes_wait_for_the_end() -> None:
     assert [step.describe() for step in draft.stages[LIMITS]] == [
         "echo 5 > /cg/x/memory.max",
         "echo 3 > /cg/x/pids.max",
+        "grep -qx 'oom_kill 0' /cg/x/memory.events",
     ]
     assert draft.stages[BESIDE][-1].describe() == "echo 4 > /cg/x/memory.low"
 

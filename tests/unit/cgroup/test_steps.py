@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ociruntime.core.steps.cgroup import (
     MakeCgroup,
 )
 from ociruntime.core.steps.cgroup_write import WriteCgroup
+from ociruntime.core.steps.survival import OutliveLimit
 from tests.unit.recorder import Recorder
 
 KERNEL = Kernel()
@@ -38,6 +40,12 @@ def tree(root: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return root
+
+
+def scene_of(pid: int) -> Scene:
+    scene = Scene()
+    scene.pid = pid
+    return scene
 
 
 def test_make_and_undo_take_only_what_was_made(tmp_path: Path) -> None:
@@ -67,6 +75,23 @@ def test_an_occupied_or_frozen_cgroup_is_refused(tmp_path: Path, files: dict[str
         step.apply(KERNEL, Scene())
     step.undo(KERNEL, Scene())
     assert (tmp_path / "x").is_dir()
+
+
+@pytest.mark.parametrize("events", ["oom 1\noom_kill 1\noom_group_kill 0\n", None])
+def test_an_init_that_its_limit_has_killed(tmp_path: Path, events: str | None) -> None:
+    tree(tmp_path, {"memory.events": events} if events else {})
+    step = OutliveLimit(path=str(tmp_path), origin="/linux/resources/memory/limit")
+    with subprocess.Popen(["sleep", "0.2"]) as init, pytest.raises(StepError, match="init was killed") as caught:
+        step.apply(KERNEL, scene_of(init.pid))
+    assert (caught.value.code, caught.value.origin) == ("init-killed", step.origin)
+    with pytest.raises(StepError, match="init was killed"):
+        step.apply(KERNEL, scene_of(init.pid))  # reaped
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_init_that_lives_whoever_was_killed_before(tmp_path: Path, count: int) -> None:
+    tree(tmp_path, {"memory.events": f"oom 0\noom_kill {count}\noom_group_kill 0\n"})
+    OutliveLimit(path=str(tmp_path)).apply(KERNEL, scene_of(os.getpid()))
 
 
 def test_an_idle_cgroup_is_used(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def test_a_plan_on_v2() -> None:
     ]
     assert [step.describe() for step in draft.stages[LIMITS]] == [
         "systemctl set-property --runtime libpod-box.scope TasksMax=3 MemoryMax=9",
+        f"grep -qx 'oom_kill 0' {path}/memory.events",
         f"echo 9 > {path}/memory.max",
         f"echo 3 > {path}/pids.max",
     ]
