@@ -7,7 +7,7 @@ _PACKAGES = """
     runc crun podman buildah containerd docker.io criu conmon catatonit uidmap fuse-overlayfs
     slirp4netns passt netavark aardvark-dns containernetworking-plugins iproute2 iptables nftables
     python3 libcap2 libseccomp2 gcc libc6-dev make busybox-static jq procps psmisc strace
-    libcap2-bin attr acl xz-utils ca-certificates
+    libcap2-bin attr acl secilc xz-utils ca-certificates
 """
 PACKAGES = _PACKAGES.split()
 

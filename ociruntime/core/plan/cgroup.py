@@ -146,6 +146,7 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
 
         see_survival(draft, writes)
 
+
 def _devices(draft: Draft, paths: dict[str, str], listed: list[DeviceRule]) -> None:
     from ociruntime.core.cgroup.device_rules import effective_rules
 

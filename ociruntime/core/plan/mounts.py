@@ -5,7 +5,7 @@ from __future__ import annotations
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
-from ociruntime.core.plan.draft import DEVICES, MOUNTS, OPEN
+from ociruntime.core.plan.draft import DEVICES, HOST, MOUNTS, OPEN
 from ociruntime.core.plan.mountoptions import PROPAGATION, MountOptions
 from ociruntime.core.plan.namespaces import enters_user
 from ociruntime.core.rootfs import PROC_ALLOWED
@@ -35,7 +35,12 @@ ORDINARY = ("proc", "sysfs")
 def contribute(draft: Draft) -> None:
     """One step per entry, two for a bind: the source is opened by the parent, attached by the child."""
     mounts = draft.spec.get("mounts") or []
-    if (draft.spec.get("linux") or {}).get("mountLabel") and not paths.exists(SELINUX):
+    label = (draft.spec.get("linux") or {}).get("mountLabel")
+    if label and paths.exists(SELINUX):
+        from ociruntime.core.steps.selinux import CheckSelinux
+
+        draft.add(HOST, CheckSelinux(origin="/linux/mountLabel", label=label))
+    elif label:
         draft.warnings.append("linux.mountLabel is ignored: SELinux is not enabled on this host")
     for index, mount in enumerate(mounts):
         origin = f"/mounts/{index}"

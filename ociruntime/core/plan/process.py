@@ -55,7 +55,7 @@ from ociruntime.core.plan.last import Found, Handle, ResultOf, Strings
 from ociruntime.core.plan.program import arguments, encode, environment, socket_activation
 from ociruntime.core.record import Record
 from ociruntime.core.steps.base import quoted
-from ociruntime.core.steps.labels import CheckAppArmor, CheckSelinux, OpenLabelProc
+from ociruntime.core.steps.labels import CheckAppArmor, OpenLabelProc
 from ociruntime.core.steps.process import (
     CheckIds,
     JoinKeyring,
@@ -183,6 +183,8 @@ def _by_the_parent(plan: ProcessPlan) -> None:
     if document.get("apparmorProfile"):
         plan.add(HOST, CheckAppArmor(origin=f"{origin}/apparmorProfile", profile=document["apparmorProfile"]))
     if document.get("selinuxLabel"):
+        from ociruntime.core.steps.selinux import CheckSelinux
+
         plan.add(HOST, CheckSelinux(origin=f"{origin}/selinuxLabel", label=document["selinuxLabel"]))
     for limit in limits(document, origin):
         plan.add(ATTACH, RaiseHardLimit(**limit))

@@ -29,7 +29,7 @@ class CheckAppArmor(Step):
         return "grep -q Y /sys/module/apparmor/parameters/enabled"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        if _first_byte(kernel, "/sys/module/apparmor/parameters/enabled") != b"Y":
+        if first_byte(kernel, "/sys/module/apparmor/parameters/enabled") != b"Y":
             raise HostError(
                 f"cannot apply AppArmor profile {self.profile!r}: AppArmor is not enabled on this host",
                 code="apparmor-disabled", origin=self.origin,
@@ -46,22 +46,6 @@ class CheckAppArmor(Step):
         if not profiles or self.profile == "unconfined" or "//&" in self.profile or self.profile.startswith(":"):
             return True
         return b"\n" + paths.fsencode(self.profile) + b" (" in b"\n" + profiles
-
-
-class CheckSelinux(Step):
-    """The host must be able to apply the context."""
-
-    label: str = ""
-
-    def describe(self) -> str:
-        return "test -e /sys/fs/selinux/enforce"
-
-    def apply(self, kernel: Kernel, scene: Scene) -> None:
-        if not _first_byte(kernel, "/sys/fs/selinux/enforce"):
-            raise HostError(
-                f"cannot apply SELinux label {self.label!r}: SELinux is not enabled on this host",
-                code="selinux-disabled", origin=self.origin,
-            )  # fmt: skip
 
 
 def _content(kernel: Kernel, path: str) -> bytes:
@@ -81,7 +65,7 @@ def _content(kernel: Kernel, path: str) -> bytes:
     return content
 
 
-def _first_byte(kernel: Kernel, path: str) -> bytes:
+def first_byte(kernel: Kernel, path: str) -> bytes:
     try:
         fd = kernel.open(path, os.O_RDONLY)
     except OSError:

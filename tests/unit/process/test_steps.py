@@ -12,7 +12,7 @@ import pytest
 from ociruntime.core.errors import ConfigError, HostError, ProgramError, StepError
 from ociruntime.core.kernel import Kernel
 from ociruntime.core.rootfs import open_proc
-from ociruntime.core.steps import labels
+from ociruntime.core.steps import labels, selinux
 from ociruntime.core.steps.base import Scene, Step
 from ociruntime.core.steps.process import (
     CheckIds,
@@ -125,13 +125,16 @@ def test_refusals_say_what_would_help(step: Step, call: str, word: str) -> None:
 
 
 def test_labels_that_the_host_cannot_apply_are_errors() -> None:
-    for step in (labels.CheckAppArmor(profile="p"), labels.CheckSelinux(label="l")):
+    for step in (labels.CheckAppArmor(profile="p"), selinux.CheckSelinux(label="l")):
         assert "is not enabled on this host" in refusal(step, open=FileNotFoundError()).what
     assert "not enabled" in refusal(labels.CheckAppArmor(profile="p"), open=3, read=b"N").what
     recorded(labels.CheckAppArmor(profile="p"), open=3, read=iter([b"Y", b"a (enforce)\np (", b"complain)\n", b""]))
     other = refusal(labels.CheckAppArmor(profile="p"), open=3, read=iter([b"Y", b"p2 (enforce)\n", b""]))
     assert "is not loaded" in other.what
-    recorded(labels.CheckSelinux(label="l"), open=3, read=b"0")  # permissive is enabled
+    recorded(selinux.CheckSelinux(label="l"), open=3, read=b"0")  # permissive is enabled
+    unknown = refusal(selinux.CheckSelinux(label="l"), open=3, read=b"0", write=OSError(22, "Invalid argument"))
+    assert "policy has no such context" in unknown.what
+    recorded(selinux.CheckSelinux(label="l"), open=3, read=b"0", write=OSError(13, "Permission denied"))
 
 
 # --- against the real kernel ---------------------------------------------------------------------
