@@ -28,6 +28,10 @@ SHARES = 8
 LAST_SECONDS = 5.0
 """How long a qemu that has closed its ports may take to end."""
 
+ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=single"}
+"""In threads of their own, emulated processors sometimes still execute the breakpoint that Linux has put in place of an
+instruction and has removed again (jump labels): "Oops: int3" (multipath-tcp/mptcp_net-next#471)."""
+
 
 class GuestError(Exception):
     """The guest could not be built or run."""
@@ -123,7 +127,7 @@ def command_line(start: Start, agent: int, monitor: int) -> list[str]:
     options = start.options
     return [
         "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot", "-accel", options.accel,
+        "-display", "none", "-no-reboot", "-accel", ACCELERATORS[options.accel],
         "-cpu", "max,la57=off,arch-capabilities=off", "-smp", str(options.cpus),
         "-device", "virtio-rng-pci",
         *_memory(start), *_kernel(start), *_disk(start), *_ports(start, agent, monitor),
