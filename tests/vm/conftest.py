@@ -13,8 +13,14 @@ import pytest
 
 HERE = Path(__file__).parent
 LAST = ("test_end_to_end.py", "test_guest.py")  # the second needs the image that the first makes
-SECONDS = 2400  # for one user: far more than emulation takes, and both fit into the 90 minutes of CI
-MARKS = {"root": "guest", "tester": "guest and unprivileged"}
+SECONDS = 1500  # for one run: far more than emulation takes, and all fit into the 90 minutes of CI
+TAIL = 3000  # characters of what a guest that died has said
+WHAT = {
+    "root": ("tests/e2e", "-m", "guest"),
+    "tester": ("tests/e2e", "-m", "guest and unprivileged"),
+    "selinux": ("tests/e2e/test_selinux.py",),
+}
+"""Arguments of pytest for each run; who that is says test.sh."""
 
 
 class Apart:
@@ -59,9 +65,14 @@ class Runs:
     def start(self, user: str) -> Apart:
         if user not in self.started:
             # Nice: the host's tests have clocks to watch, emulation has not.
-            words: list[str | Path] = ["nice", HERE / "test.sh", "tests/e2e", "-m", MARKS[user]]
-            self.started[user] = Apart(*words, USERS=user, LIMIT=str(SECONDS))
+            self.started[user] = Apart("nice", HERE / "test.sh", *WHAT[user], USERS=user, LIMIT=str(SECONDS))
         return self.started[user]
+
+    def again(self, user: str, output: str) -> Apart:
+        """A second run after one whose guest died, which is told."""
+        self.said.append(f"in the guest, as {user}: a second run after one without an end:\n{output[-TAIL:]}")
+        self.started.pop(user).end()
+        return self.start(user)
 
     def conclude(self, user: str, output: str) -> bool:
         """Keep the counts, and the reasons of skips, for the summary. Whether there are any: a guest may end before."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.vm import wire
-from tests.vm.__main__ import CACHE
+from tests.vm.__main__ import CACHE, FAILED
 from tests.vm.build import probe
 from tests.vm.conftest import Apart
 from tests.vm.run import OUT_OF_TIME
@@ -122,3 +122,11 @@ def test_what_a_share_lets_through(tmp_path: Path, mode: str, status: int, text:
 @needs_image
 def test_a_command_that_takes_too_long_is_ended() -> None:
     assert guest("--timeout", "0.5", "--", "sleep", "inf").returncode == OUT_OF_TIME
+
+
+@needs_image
+def test_a_guest_that_dies_says_how() -> None:
+    done = guest("--", "sh", "-c", "echo c > /proc/sysrq-trigger")
+    assert done.returncode == FAILED
+    assert "no status from the guest, qemu exited with status 0; its console:" in done.stderr
+    assert "Kernel panic - not syncing: sysrq triggered crash" in done.stderr
