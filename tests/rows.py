@@ -215,6 +215,7 @@ CONFIG = {
     "5.3 user": of(PROCESS, "user_groups_and_umask") + of(BAD, "wrong_value"),
     "5.3 rlimits": of(PROCESS, "rlimits", "rlimit_duplicate_and_unknown"),
     "5.3 apparmorProfile, selinuxLabel": of("e2e/apparmor", "the_profile_confines_the_program")
+    + of("e2e/selinux", "the_program_has_its_label", "a_label_that_the_policy_does_not_know")
     + of(PROCESS, "labels_that_the_host_cannot_apply"),
     "5.3 capabilities": of(PROCESS, "five_capability_sets", "an_unknown_capability_is_a_warning"),
     "5.3 noNewPrivileges": of(PROCESS, "no_new_privileges"),
@@ -255,12 +256,14 @@ LINUX = {
     + of("unit/cgroup/plan", "who_owns_the_cgroup"),
     "5.5 rootfsPropagation": of(MOUNTS, "rootfs_propagation"),
     "5.5 maskedPaths, readonlyPaths": of(MOUNTS, "masked_paths", "readonly_paths"),
-    "5.5 mountLabel": of("unit/plan/mounts", "mount_label") + of(PROPERTIES, "a_mount_label_without_selinux"),
+    "5.5 mountLabel": of("unit/plan/mounts", "mount_label") + of(PROPERTIES, "a_mount_label_without_selinux")
+    + of("e2e/selinux", "what_is_mounted_has_the_mounts_label"),
     "5.5 personality": of(PROCESS, "personality") + of(PLAN, "personalities_that_cannot_be"),
     "5.5 sysctl": of(NAMESPACES, "sysctl", "a_sysctl_of_the_host_is_refused"),
     "5.6 devices": of(CGROUP, "device_rules") + of("unit/cgroup/devices", "the_program_answers_as_the_rules_say"),
     "5.6 memory": of(RESOURCES, "one_property", "lists_and_order", "swap_alone")
-    + of(CGROUP, "memory_limit_kills_inside"),
+    + of(CGROUP, "memory_limit_kills_inside")
+    + of("e2e/cgroup_v2", "a_limit_that_init_does_not_survive_is_an_error_of_create"),
     "5.6 memory.checkBeforeUpdate": of(CGROUP, "check_before_update")
     + of("unit/cgroup/steps", "update_refuses_a_limit_below_what_is_used"),
     "5.6 cpu": of(RESOURCES, "one_property", "lists_and_order", "weights_of_shares"),
