@@ -243,8 +243,8 @@ def test_denied_in_the_path(files: Path) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="another user's eyes need root")
 def test_the_program_is_looked_up_with_the_users_eyes(files: Path) -> None:
     kernel, scene = Kernel(), Scene()
-    for parent in files.parents[:3]:  # one more under pytest -n
-        parent.chmod(0o755)
+    for parent in files.parents[:3]:  # one more under pytest -n, else /tmp, whose sticky bit has to stay
+        parent.chmod(parent.stat().st_mode | 0o055)
     FindProgram(name=str(files / "run"), uid=1, gid=1).apply(kernel, scene)
     with pytest.raises(ProgramError, match="permission denied"):
         FindProgram(name=str(files / "mine"), uid=1, gid=1).apply(kernel, scene)
