@@ -229,6 +229,16 @@ def test_default_devices_and_links(box: Box) -> None:
     assert lines[6:] == ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2", "pts/ptmx"]
 
 
+def test_a_bound_dev_stays_the_callers(box: Box, tmp_path: Path) -> None:
+    """Over the tmpfs that the bundle has there as well: no link of ours may replace the host's ptmx."""
+    devices = tmp_path / "devices"
+    (devices / "pts").mkdir(parents=True)
+    (devices / "ptmx").touch()
+    box.mount("/dev", devices, "bind", "rbind")
+    assert box.run("ls /dev").lines == ["ptmx", "pts"]
+    assert not (devices / "ptmx").is_symlink()
+
+
 def test_listed_devices(box: Box) -> None:
     box.linux["devices"] = [
         {"path": "/dev/own", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 3, "gid": 4},

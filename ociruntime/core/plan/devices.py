@@ -66,8 +66,10 @@ def _must_bind(draft: Draft) -> bool:
 
 
 def _dev_is_bound(draft: Draft) -> bool:
+    """The last mount there counts, which covers the others: a tmpfs, and then the host's /dev over it."""
+    bound = False
     for mount in draft.spec.get("mounts") or []:
         if normal(mount["destination"]) == "/dev":
             options = mount.get("options") or []
-            return "bind" in options or "rbind" in options or mount.get("type") == "bind"
-    return False
+            bound = "bind" in options or "rbind" in options or mount.get("type") == "bind"
+    return bound

@@ -158,6 +158,12 @@ def test_a_bound_dev_is_left_alone(tmp_path: Path) -> None:
     assert steps(plan(tmp_path, document), DEVICES, MakeDevice) == []
 
 
+def test_the_last_mount_on_dev_is_what_counts(tmp_path: Path) -> None:
+    tmpfs, bind = {"destination": "/dev", "type": "tmpfs"}, {"destination": "/dev/", "source": "/x", "type": "bind"}
+    made = [steps(plan(tmp_path, spec(mounts=order)), MOUNTS, MakeDevice) for order in ([tmpfs, bind], [bind, tmpfs])]
+    assert [bool(each) for each in made] == [False, True]
+
+
 def test_listed_devices(tmp_path: Path) -> None:
     devices = [
         {"type": "b", "path": "/dev/a", "major": 7, "minor": 1, "fileMode": 0o600, "uid": 5},
