@@ -59,6 +59,7 @@ test: all
 	@.ci/prerequisites test
 	-@.ci/prerequisites vm
 	@.ci/prerequisites clients || echo "== tests/clients skips what is not there"
+	tests/clients/rootless.sh
 	$(PYTEST) tests
 
 lint: all
@@ -77,10 +78,11 @@ test-vm: all
 	-@.ci/prerequisites vm
 	tests/vm/test.sh
 
-# Under podman, buildah, containerd and Docker, those that are installed.
+# Under podman, buildah, containerd and Docker, those that are installed; podman and buildah as an ordinary user too.
 test-clients: all
 	@.ci/prerequisites clients || echo "== tests/clients skips what is not there"
 	$(PYTEST) tests/clients
+	tests/clients/rootless.sh
 
 clean:
 	rm -rf build $(VENV)

@@ -80,16 +80,20 @@ def crun_accepts_host() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def home(crun_accepts_host: None) -> Iterator[Home]:
     """A folder, an image and a network namespace for the engines of this session."""
-    with tempfile.TemporaryDirectory(prefix=host.PREFIX, dir=host.FOLDERS) as folder:
+    rules = host.packet_filter()
+    folders = tempfile.TemporaryDirectory(prefix=host.PREFIX, dir=host.FOLDERS)
+    with host.places_of_engines(), folders as folder:
         archive = Path(folder, "image.tar")
         image.write_archive(archive)
         with Home.open(Path(folder), archive) as opened:
             yield opened
         host.unmount_what_engines_keep(Path(folder))
+        host.remove_cgroups("libpod_parent")
         # Files of subordinate users can be removed only in their user namespace.
         if os.geteuid() != 0 and shutil.which("podman"):
             subprocess.run(["podman", "unshare", "rm", "-rf", folder], check=True)
             Path(folder).mkdir()
+    assert host.packet_filter() == rules, "packet filters of the host's own network namespace"
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +101,13 @@ def nothing_left(request: pytest.FixtureRequest, home: Home) -> Iterator[None]:
     """After each test the host is as it was."""
     if "builder" in request.fixturenames:  # a daemon that stays
         request.getfixturevalue("builder")
-    before = host.left_behind()
+    host.repair_null_device()  # whose owner it may have got from a test before
+    before, owner = host.left_behind(), host.owner_of_null()
     runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else None
     yield
     host.until(lambda: host.left_behind() <= before, lambda: f"left behind: {sorted(host.left_behind() - before)}")
     # crun gives a container's stdio to the container's user, and that may be the host's /dev/null.
-    if host.repair_null_device() and runtime:
-        pytest.fail("the owner of the host's /dev/null has changed")
+    assert not runtime or host.owner_of_null() == owner, "the owner of the host's /dev/null has changed"
 
 
 def need(*tools: str, root: bool = False) -> None:

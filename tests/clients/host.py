@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -45,6 +46,22 @@ OCIRUNTIME = Path(os.environ.get("OCIRUNTIME") or Path(__file__).parents[2] / ".
 
 ENGINES_OWN = ("/exec/netns/default", "/data", "/podman/storage/overlay")
 """Mounts that Docker and podman keep for themselves while they are there."""
+
+ENGINES_INTERFACES = re.compile(r"docker|br-|cni|podman|veth")
+
+PLACES = (
+    "/dev/shm/libpod_lock",
+    "/run/containerd",
+    "/run/containers",
+    "/run/crun",
+    "/run/docker",
+    "/run/netns",
+    "/run/ociruntime",
+    "/run/runc",
+    "/var/lib/cni",
+    "/var/lib/containers",
+)
+KEPT_FILES = {"aardvark.lock", "blob-info-cache-v1.boltdb", "ipam.db"}
 
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 
@@ -265,20 +282,50 @@ def _states() -> set[str]:
     return {
         f"state {path}"
         for root in roots
-        if os.path.isdir(root)
+        if os.access(root, os.R_OK)  # root's own may be closed to others
         for path in Path(root).iterdir()
         if OURS.search(path.name) or root.endswith("netns")
     }
 
 
+def _interfaces() -> set[str]:
+    return {f"interface {name}" for name in os.listdir("/sys/class/net") if ENGINES_INTERFACES.match(name)}
+
+
 def left_behind() -> set[str]:
-    """Mounts, cgroups, processes, network namespaces and state of runtimes that tests may have made."""
-    return _mounts() | _cgroups() | _processes() | _states()
+    """Mounts, cgroups, processes, network namespaces, interfaces and state of runtimes that tests may have made."""
+    return _mounts() | _cgroups() | _processes() | _states() | _interfaces()
 
 
-def repair_null_device() -> bool:
-    """Give /dev/null back to root; whether somebody else had it."""
-    taken = os.stat("/dev/null").st_uid != 0
-    if taken and os.geteuid() == 0:
+def packet_filter() -> set[str]:
+    """Chains and rules of the host's own network namespace, where no engine of the tests has any business."""
+    if os.geteuid() != 0 or not shutil.which("iptables-save"):
+        return set()
+    return {line.partition(" [")[0] for line in run(["iptables-save"]).out.splitlines() if line[:1] in (":", "-")}
+
+
+@contextlib.contextmanager
+def places_of_engines() -> Iterator[None]:
+    """What engines keep elsewhere, whatever their configuration says, goes if it was not there before."""
+    new = [place for place in PLACES if os.geteuid() == 0 and not os.path.lexists(place)]
+    yield
+    for place in new:
+        for folder, _, files in os.walk(place, topdown=False):
+            for name in KEPT_FILES.intersection(files):
+                os.unlink(os.path.join(folder, name))
+            if os.path.ismount(folder):  # podman makes /run/netns one
+                subprocess.run(["umount", folder], check=True)
+            with contextlib.suppress(OSError):  # somebody else is in there
+                os.rmdir(folder)
+        with contextlib.suppress(OSError):  # a folder, and then gone or somebody else's
+            os.unlink(place)
+
+
+def owner_of_null() -> int:
+    return os.stat("/dev/null").st_uid
+
+
+def repair_null_device() -> None:
+    """Give /dev/null back to root."""
+    if owner_of_null() != 0 and os.geteuid() == 0:
         os.chown("/dev/null", 0, 0)
-    return taken

@@ -123,3 +123,8 @@ def remove_pod_cgroups() -> None:
 
 def rootless() -> bool:
     return os.geteuid() != 0
+
+
+def has_cgroup() -> bool:
+    """Whether containers have one: as an ordinary user only where systemd delegates it, in the unified hierarchy."""
+    return not rootless() or (host.has_systemd() and host.cgroup_version() == 2)

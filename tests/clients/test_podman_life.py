@@ -12,7 +12,7 @@ import pytest
 
 from tests.clients import host
 from tests.clients.conftest import Same
-from tests.clients.podman import Podman, rootless
+from tests.clients.podman import Podman, has_cgroup, rootless
 
 IMAGE = "clients:1"
 BOX = "clients-box"
@@ -30,7 +30,7 @@ spec:
     image: docker.io/library/clients:1
     imagePullPolicy: Never
     command: [nc, -ll, -p, "80", -e, echo, served]
-    resources: {limits: {memory: 32Mi}}
+    resources: {}
   - name: client
     image: docker.io/library/clients:1
     imagePullPolicy: Never
@@ -111,7 +111,7 @@ def test_kill_all_processes_of_a_host_pid_namespace(podman: Podman) -> None:
 
 @pytest.mark.guest
 def test_pause_and_unpause(box: Podman, same: Same) -> None:
-    if rootless() and host.cgroup_version() == 1:
+    if not has_cgroup():
         pytest.skip("pausing needs a cgroup")
     box.ok("pause", BOX)
     paused = state(box)
@@ -124,7 +124,7 @@ def test_pause_and_unpause(box: Podman, same: Same) -> None:
 
 @pytest.mark.guest
 def test_stats(box: Podman) -> None:
-    if rootless() and host.cgroup_version() == 1:
+    if not has_cgroup():
         pytest.skip("statistics need a cgroup")
     stats = json.loads(box.ok("stats", "--no-stream", "--format", "json", BOX))[0]
     assert stats["name"] == BOX
@@ -134,7 +134,7 @@ def test_stats(box: Podman) -> None:
 
 @pytest.mark.guest
 def test_update(podman: Podman, same: Same) -> None:
-    if rootless() and host.cgroup_version() == 1:
+    if not has_cgroup():
         pytest.skip("limits need a cgroup")
     podman.ok("run", "-d", "--name", BOX, "--network", "none", "--memory", "64m", IMAGE, "sleep", "1000")
     podman.ok("update", "--memory", "48m", "--cpus", "0.25", BOX)
@@ -151,7 +151,7 @@ def test_top(box: Podman, same: Same) -> None:
 
 
 def test_oom(podman: Podman, same: Same) -> None:
-    if rootless() and host.cgroup_version() == 1:
+    if not has_cgroup():
         pytest.skip("limits need a cgroup")
     options = ["--memory", "16m", "--memory-swap", "16m", "--network", "none"]
     done = podman("run", "--name", BOX, *options, IMAGE, "sh", "-c", "tail /dev/zero")
@@ -356,6 +356,8 @@ def test_join_the_user_namespace_of_a_container(podman: Podman, same: Same) -> N
 
 @pytest.mark.parametrize("kind", ["pid", "ipc", "net"])
 def test_share_a_namespace_with_the_host(podman: Podman, same: Same, kind: str) -> None:
+    if kind == "ipc" and rootless() and not Path("/dev/mqueue").exists():
+        pytest.skip("podman without root binds the host's /dev/mqueue, which is not there")
     if kind == "net":
         ours = host.run([*podman.home.prefix, "readlink", "/proc/self/ns/net"]).text
     else:
@@ -383,11 +385,12 @@ def test_pod_shares_namespaces(podman: Podman, same: Same) -> None:
     podman.ok("exec", "-d", names[0], "nc", "-l", "-p", "80", "-e", "echo", "neighbour")
     talk = "until nc 127.0.0.1 80; do usleep 50000; done; hostname"
     assert podman.ok("exec", names[1], "sh", "-c", talk).split() == ["neighbour", "pod"]
-    podman.ok("pod", "pause", "clients-pod")
-    paused = [podman.status(name) for name in names]
-    podman.ok("pod", "unpause", "clients-pod")
+    if has_cgroup():
+        podman.ok("pod", "pause", "clients-pod")
+        assert [podman.status(name) for name in names] == ["paused"] * 2
+        podman.ok("pod", "unpause", "clients-pod")
     podman.ok("pod", "stop", "-t", "0", "clients-pod")
-    assert (paused, [podman.status(name) for name in names]) == (["paused"] * 2, ["exited"] * 2)
+    assert [podman.status(name) for name in names] == ["exited"] * 2
     same(shared)
 
 
@@ -401,13 +404,13 @@ def test_pod_shares_processes(podman: Podman, same: Same) -> None:
 
 
 def test_play_kube(podman: Podman, same: Same, tmp_path: Path) -> None:
-    (tmp_path / "pod.yaml").write_text(POD)
-    config = ["--network", "none"]
-    podman.ok("play", "kube", *config, tmp_path / "pod.yaml")
+    limited = POD.replace("resources: {}", "resources: {limits: {memory: 32Mi}}")
+    (tmp_path / "pod.yaml").write_text(limited if has_cgroup() else POD)
+    podman.ok("play", "kube", "--network", "none", tmp_path / "pod.yaml")
     client, server = "clients-kube-client", "clients-kube-server"
     assert podman.ok("wait", client) == "0"
     assert podman.ok("logs", client).split() == ["served", "kube"]
-    limit = podman.ok("exec", server, "limit", "memory")
-    assert limit == str(32 << 20)
+    if has_cgroup():
+        assert podman.ok("exec", server, "limit", "memory") == str(32 << 20)
     podman.ok("play", "kube", "--down", tmp_path / "pod.yaml")
-    same(limit)
+    same(podman.ok("ps", "-aq"))
