@@ -205,6 +205,20 @@ def test_mounts_do_not_reach_the_host(box: Box) -> None:
     assert str(box.bundle) not in Path("/proc/self/mountinfo").read_text()
 
 
+@pytest.mark.skipif("overlay" not in Path("/proc/filesystems").read_text(), reason="this kernel has no overlay")
+def test_more_layers_than_fsconfig_takes_at_once(box: Box, tmp_path: Path) -> None:
+    """Its values have 255 bytes. podman's image volumes are overlays with two layers, and long paths."""
+    layers = [tmp_path / f"layer:{number}-{'x' * 120}" for number in range(4)]
+    for number, layer in enumerate(layers):
+        layer.mkdir()
+        (layer / f"file{number}").touch()
+    (box.rootfs / "layers").mkdir()
+    joined = ":".join(str(layer).replace(":", "\\:") for layer in layers)
+    box.mount("/layers", "overlay", "overlay", f"lowerdir={joined}", "private")
+    outcome = box.run("ls /layers; ls /proc/self/fd | wc -l")
+    assert outcome.lines == ["file0", "file1", "file2", "file3", "4"], outcome
+
+
 def test_the_host_is_gone_after_the_pivot(box: Box) -> None:
     lines = box.run("cat", "/proc/self/mountinfo").lines
     assert [line.split()[4] for line in lines] == ["/", "/proc", "/dev", "/dev/pts", "/sys"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 EINVAL = 22
+LONG_LAYERS = 200  # characters; fsconfig(2) takes 255 bytes
 LOOSENED = 0xF  # MOUNT_ATTR_RDONLY, NOSUID, NODEV and NOEXEC: those that are locked (mount_namespaces(7))
 
 
@@ -150,13 +151,22 @@ class MountFilesystem(Attributes):
             kernel.fsconfig_string(context, "source", self.source)
         for flag in self.super:
             kernel.fsconfig_flag(context, flag)
-        for option in self.data:
-            key, has_value, value = option.partition("=")
-            if has_value:
-                kernel.fsconfig_string(context, key, value)
-            else:
-                kernel.fsconfig_flag(context, key)
-        kernel.fsconfig_create(context)
+        opened: list[int] = []
+        try:
+            for option in self.data:
+                key, has_value, value = option.partition("=")
+                if key == "lowerdir" and len(option) > LONG_LAYERS:
+                    from ociruntime.core.steps.layers import by_descriptor
+
+                    value = by_descriptor(kernel, value, opened)
+                if has_value:
+                    kernel.fsconfig_string(context, key, value)
+                else:
+                    kernel.fsconfig_flag(context, key)
+            kernel.fsconfig_create(context)
+        finally:
+            for descriptor in opened:
+                kernel.close(descriptor)
 
 
 class MountTmpfsCopy(MountFilesystem):
