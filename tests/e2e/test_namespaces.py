@@ -148,6 +148,25 @@ def test_a_device_that_the_host_has_not_got(box: Box) -> None:
     assert "nosuid" in outcome.lines[1] and "noexec" in outcome.lines[1] and "nodev" not in outcome.lines[1]
 
 
+def test_a_device_of_the_host_for_another_root(box: Box) -> None:
+    """The one that is asked for belongs to the container's root, who could not open the host's own."""
+    mapped(box)
+    box.namespaces("pid", "mount", "uts", "ipc", "network", "user")
+    info = os.stat("/dev/kmsg")
+    major, minor = os.major(info.st_rdev), os.minor(info.st_rdev)
+    box.linux["devices"] = [{"path": "/dev/kmsg", "type": "c", "major": major, "minor": minor, "fileMode": 0o600}]
+    assert box.run("stat -c '%a %u:%g' /dev/kmsg").lines == ["600 0:0"]
+    assert os.stat("/dev/kmsg") == info
+
+
+def test_the_hosts_ptmx_among_the_devices_that_an_engine_binds(box: Box) -> None:
+    """podman's way of --privileged in a user namespace; a link cannot take the place of a mount."""
+    mapped(box)
+    box.namespaces("pid", "mount", "uts", "ipc", "network", "user")
+    box.mount("/dev/ptmx", "/dev/ptmx", "bind", "bind")
+    assert box.run("stat -c %F /dev/ptmx").lines == ["character special file"]
+
+
 def test_wrong_type_is_refused(box: Box) -> None:
     box.namespaces("pid", "mount", "uts", network="/proc/self/ns/ipc")
     outcome = box.run("true")

@@ -14,23 +14,24 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.devices import BindDevice
 
 
-def _host_has(step: BindDevice) -> bool:
-    """Whether the host's own device is the one that was asked for, owner and mode included."""
+def _host_has(step: BindDevice, owner: tuple[int, int]) -> bool:
+    """Whether the host's own device is the one that was asked for, owner (on the host) and mode included."""
     try:
         info = os.stat(step.path)
     except OSError:
         return False
-    return (info.st_mode, info.st_rdev, (info.st_uid, info.st_gid)) == (step.mode, step.number, step.owner)
+    return (info.st_mode, info.st_rdev, (info.st_uid, info.st_gid)) == (step.mode, step.number, owner)
 
 
 def make_where_missing(draft: Draft, step: BindDevice, index: int) -> None:
-    """Where the host has not got such a device, have one made and opened by the parent."""
-    if _host_has(step):
-        return
+    """Where the host has not got such a device, have one made and opened by the parent.
+
+    Root of the container can do little with a /dev/fuse of mode 0600 that belongs to the host's root.
+    """
     linux = draft.spec.get("linux") or {}
     uid = on_the_host(linux.get("uidMappings"), step.owner[0])
     gid = on_the_host(linux.get("gidMappings"), step.owner[1])
-    if uid < 0 or gid < 0:
+    if uid < 0 or gid < 0 or _host_has(step, (uid, gid)):
         return
     step.key = f"device{index}"
     draft.add(

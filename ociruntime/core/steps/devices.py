@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 
+EBUSY = 16
+
+
 class Device(Step):
     """A device file: its path in the container, st_mode, device number and owner."""
 
@@ -160,7 +163,12 @@ class DefaultLinks(Step):
         try:
             kernel.symlinkat("pts/ptmx", directory, "ptmx")
         except FileExistsError:
-            kernel.unlinkat(directory, "ptmx")
+            try:
+                kernel.unlinkat(directory, "ptmx")
+            except OSError as error:
+                if error.errno == EBUSY:
+                    return  # something was mounted there: podman's --privileged with a user namespace binds the host's
+                raise
             kernel.symlinkat("pts/ptmx", directory, "ptmx")
 
 
