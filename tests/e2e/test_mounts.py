@@ -131,8 +131,9 @@ def test_a_tmpfs_has_the_mode_of_what_it_covers_unless_told(box: Box, options: l
     assert box.run("stat -c %a /data").out == ("711\n" if "mode=711" in options else "750\n")
 
 
-def test_a_tmpfs_on_nothing_is_for_everybody(box: Box) -> None:
-    box.mount("/new", "tmpfs", "tmpfs")
+@pytest.mark.parametrize("options", [[], ["tmpcopyup"]], ids=" ".join)
+def test_a_tmpfs_on_nothing_is_for_everybody(box: Box, options: list[str]) -> None:
+    box.mount("/new", "tmpfs", "tmpfs", *options)
     assert box.run("stat -c %a /new").out == "1777\n"
 
 

@@ -185,7 +185,8 @@ class MountTmpfsCopy(MountFilesystem):
         above = open_in_root(kernel, scene.rootfs, self.destination, os.O_RDONLY | os.O_DIRECTORY)
         try:
             told = any(option.startswith(("mode=", "uid=", "gid=")) for option in self.data)
-            (copy_content if told else copy_tree)(kernel, below, above)
+            if mode or told:  # else the image has no such directory, and the one just made is not to be copied
+                (copy_content if told else copy_tree)(kernel, below, above)
         finally:
             kernel.close(below)
             kernel.close(above)
