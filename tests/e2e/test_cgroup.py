@@ -196,6 +196,19 @@ def test_a_pids_limit_of_zero(box: Box) -> None:
     assert "forked" not in outcome.out
 
 
+@pytest.mark.parametrize("version", ["1.0.2-dev", "1.2.1"])
+def test_a_pids_limit_of_zero_was_none(box: Box, version: str) -> None:
+    """Clients of earlier versions could not leave it out: podman 4.3 writes it for --pids-limit -1."""
+    box.spec["ociVersion"] = version
+    resources(box, pids={"limit": 0})
+    box.up()
+    assert value(box, "pids.max", "pids.max") == "max"
+    assert box.call("update", "--pids-limit", "5", box.name).status == 0
+    (box.place / "none.json").write_text('{"pids": {"limit": 0}}')
+    assert box.call("update", "--resources", str(box.place / "none.json"), box.name) == (0, "", "")
+    assert value(box, "pids.max", "pids.max") == "max"
+
+
 def test_memory_limit_kills_inside(box: Box) -> None:
     resources(box, memory={"limit": 16 << 20, "swap": 16 << 20})
     outcome = box.run("dd if=/dev/zero of=/dev/null bs=64M count=1; echo $?")

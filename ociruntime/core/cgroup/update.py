@@ -9,17 +9,16 @@ from ociruntime.core.steps.base import Scene
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ociruntime.core.cgroup.files import CgroupRecord
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.plan.resources import Part
     from ociruntime.core.spec.types import DeviceRule
     from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 EINVAL, EBUSY = 22, 16
 
 
-def update(kernel: Kernel, record: CgroupRecord, resources: dict[str, Any]) -> None:
+def update(kernel: Kernel, record: CgroupRecord, resources: Part) -> None:
     """Write what `resources` (linux.resources of the specification) names.
 
     Device rules are touched only where they differ from those on record, which the caller has to save again:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ociruntime.core.cgroup.update import update as change
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
+from ociruntime.core.plan.resources import as_meant
 from ociruntime.core.state.status import CREATING, STOPPED, status
 from ociruntime.core.state.store import open_container
 
@@ -31,6 +32,6 @@ def update(container_id: str, resources: dict[str, Any], g: Globals, schemata: l
 
         resctrl.update(kernel, document.get("rdt") or {}, schemata)
     if resources or not schemata:
-        change(kernel, document.get("cgroup") or {}, resources)
+        change(kernel, document.get("cgroup") or {}, as_meant(resources, document["ociVersion"]))
         if "devices" in resources:
             container.save(document)

@@ -7,7 +7,7 @@ import posix as os
 from ociruntime.core.errors import ConfigError, HostError
 from ociruntime.core.paths import dirname, isdir, normpath
 from ociruntime.core.plan.draft import ATTACH, BESIDE, ENTER, HOST, LIMITS, OPEN
-from ociruntime.core.plan.resources import POINTER, resource_writes
+from ociruntime.core.plan.resources import POINTER, as_meant, resource_writes
 from ociruntime.core.steps.cgroup import (
     EnableControllers,
     EnterTasks,
@@ -23,6 +23,8 @@ from ociruntime.core.steps.cgroup_write import WriteCgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ociruntime.core.plan.draft import Draft, Host
     from ociruntime.core.spec.types import DeviceRule, Linux, Process, Resources
 
@@ -37,7 +39,7 @@ def contribute(draft: Draft) -> None:
     one, if there is any; into the v1 ones it moves itself first thing in ENTER, before its cgroup namespace.
     """
     linux: Linux = draft.spec.get("linux") or {}
-    resources: Resources = linux.get("resources") or {}
+    resources: Any = as_meant(linux.get("resources") or {}, draft.spec["ociVersion"])
     if draft.globals.cgroup_manager == "disabled" or _nobody_asks(draft, linux, resources):
         # "disabled" is crun's word: the container stays in the caller's cgroup, whatever the resources say.
         draft.cgroup = {"driver": "disabled", "version": draft.host.cgroup, "paths": {}, "created": []}
