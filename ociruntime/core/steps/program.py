@@ -131,7 +131,7 @@ class FindProgram(Step):
 
     With a slash in it the name is a path, otherwise each directory of the container's PATH is tried; one that
     exists but may not be executed is remembered, as execvp does, and no PATH means that nothing is found, as
-    with runc and crun. The sentences are matched by engines (docs/compatibility.md).
+    with runc and crun, and so does no name. The sentences are matched by engines (docs/compatibility.md).
     """
 
     name: str = ""
@@ -168,7 +168,7 @@ class FindProgram(Step):
                 raise self._refusal(problem, f"stat {self.name}: " if problem.errno != EACCES else "")
             return self.name
         denied = None
-        for directory in (self.path or "").split(":") if self.path else ():
+        for directory in self.path.split(":") if self.path and self.name else ():
             candidate = f"{directory}/{self.name}" if directory else f"./{self.name}"
             problem = self._problem(kernel, candidate)
             if not problem:

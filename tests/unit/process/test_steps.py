@@ -236,6 +236,11 @@ def test_words_that_engines_match(files: Path, name: str, words: str) -> None:
     assert complaint(path) == words.format(path)
 
 
+def test_no_name(files: Path) -> None:
+    """Or each directory of PATH would be a candidate."""
+    assert complaint("", str(files)) == 'exec: "": executable file not found in $PATH'
+
+
 def test_denied_in_the_path(files: Path) -> None:
     assert complaint("plain", f"{files}:/nope") == 'exec: "plain": permission denied'
 
