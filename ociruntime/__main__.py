@@ -52,6 +52,10 @@ def run(words: list[str]) -> int:
         cli.count(name, seen.operands, command.OPERANDS)
         return command.run(seen)
     except Exception as error:  # noqa: BLE001 - the last door: whatever happened becomes one line
+        if not LOG.opened:
+            from ociruntime.explain.late_log import open_log
+
+            open_log(LOG, words)
         return _failed(error, name, seen)
 
 

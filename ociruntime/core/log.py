@@ -45,6 +45,7 @@ class Log:
     """The log of one call of the runtime. Before `open`, only stderr is known."""
 
     def __init__(self) -> None:
+        self.opened = False
         self.debugging = False
         self.aloud = False  # steps are recorded, in the log or in a trace
         self.trace: Trace | None = None
@@ -56,6 +57,7 @@ class Log:
 
     def open(self, g: Globals) -> None:
         """Begin to append to --log, a file or a service of the system. Raises HostError for a file that cannot be."""
+        self.opened = True
         self.debugging = g.debug
         self.aloud = g.debug or bool(g.trace)
         self._json = g.log_format == "json"

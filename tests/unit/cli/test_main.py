@@ -77,6 +77,42 @@ def test_one_line_and_one_record(  # noqa: PLR0917 - the columns of a table
     assert (record["level"], record["code"], record["msg"] + "\n") == ("error", code, shown.err)
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        ("--root / --log LOG --log-format json list", 1, "root-directory"),
+        ("--log LOG --log-format json --root= list", 1, "root-directory"),
+        ("-nonsense -log=LOG -log-format=json list", 1, "usage"),
+        ("--rootless maybe --log LOG --log-format json list", 1, "option-value"),
+        ("--debug=maybe --log file:LOG --log-format json list", 1, "usage"),
+        ("--log LOG --log-format json --criu", 1, "usage"),
+        ("--log LOG --log-format json help nonsense", 3, "unknown-command"),
+        ("--log LOG --log-format json nonsense", 3, "unknown-command"),
+        ("--log LOG --log-format json list --nonsense", 1, "usage"),
+    ],
+)
+def test_wrong_options_are_recorded(
+    words: str, status: int, code: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """An engine has nothing but the log to show: wherever in the line the log is named."""
+    assert run(words.replace("LOG", str(tmp_path / "log")).split()) == status
+    record = json.loads((tmp_path / "log").read_text())
+    assert (record["level"], record["code"]) == ("error", code)
+    assert capfd.readouterr().err == record["msg"] + "\n"
+
+
+def test_a_wrong_format_is_recorded_as_text(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["--log-format", "yaml", "--log", str(tmp_path / "log"), "list"]) == 1
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith('time="') and ' level=error msg="invalid value' in line
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_log_that_cannot_be_is_the_lesser_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--log", "/nonexistent/log", "--root", "/", "list"]) == 1
+    assert capfd.readouterr().err.startswith("option --root must not be")
+
+
 def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     replace(monkeypatch, "state", ValueError("surprise"))
     assert run(["--debug", "state", "x"]) == 1
