@@ -11,7 +11,9 @@
  * layout of the tape is described once, in core/launch/tape.py.
  *
  * argv[1] is the descriptor of the tape, in decimal. Exit status: 1 a record
- * failed (told to the report descriptor) or the peer is gone, 121 no valid tape.
+ * failed (told to the report descriptor) or the peer is gone, 121 no valid tape:
+ * a container whose program is /proc/1/exe executes this file a second time, and
+ * execve has no reason to refuse, so the player says why nothing runs.
  */
 #include "freestanding.h"
 
@@ -46,6 +48,21 @@ struct tape {
     struct record records[];
 };
 
+static const char NO_PROGRAM[] =
+    "exec /proc/self/exe: exec format error (ENOEXEC); until the container's program runs this is the runtime's own, "
+    "so name a file of the image in process.args\n";
+static const char NO_MEMORY[] =
+    "mmap of what create has prepared: cannot allocate memory (ENOMEM); raise the limit of memory\n";
+
+#define REFUSE(line) refuse(line, sizeof(line) - 1)
+
+static _Noreturn void
+refuse(const char *line, u64 length)
+{
+    syscall6(__NR_write, 2, (u64)line, length, 0, 0, 0);
+    leave(EXIT_NO_TAPE);
+}
+
 /* The mapped tape, its descriptor closed: the container's program must not inherit it. */
 static struct tape *
 load(const char *decimal)
@@ -54,17 +71,17 @@ load(const char *decimal)
     struct tape *tape = (struct tape *)TAPE_BASE;
 
     if (decimal == 0 || *decimal == '\0')
-        leave(EXIT_NO_TAPE);
+        REFUSE(NO_PROGRAM);
     for (; *decimal != '\0'; decimal++)
         fd = fd * 10 + (u64)(*decimal - '0');
     size = syscall6(__NR_lseek, fd, 0, SEEK_END, 0, 0, 0);
     if (failed(size) || size < sizeof *tape)
-        leave(EXIT_NO_TAPE);
+        REFUSE(NO_PROGRAM);
     if (syscall6(__NR_mmap, TAPE_BASE, size, PROT_READ_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0) != TAPE_BASE)
-        leave(EXIT_NO_TAPE);
+        REFUSE(NO_MEMORY);
     syscall6(__NR_close, fd, 0, 0, 0, 0, 0);
     if (tape->magic != TAPE_MAGIC || tape->count > (size - sizeof *tape) / sizeof *tape->records)
-        leave(EXIT_NO_TAPE);
+        REFUSE(NO_PROGRAM);
     return tape;
 }
 

@@ -106,3 +106,18 @@ def test_the_hint_is_read_inside_of_the_image(box: Box) -> None:
     (box.rootfs / "bin/gone").symlink_to(secret)
     outcome = box.run("leads", "x")
     assert "secret-of-the-host" not in outcome.err and '"/bin/gone" is not in the container' in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),  # with exec, /proc/1/exe is the container's own program
+    [("run", "/proc/1/exe"), ("run", "/proc/self/exe"), ("run", "itself"), ("exec", "/proc/self/exe"), ("exec", "itself")],
+)
+def test_the_runtime_is_no_program_of_the_container(box: Box, way: str, name: str) -> None:
+    """Such a link leads to the player, which the kernel executes a second time; it then says why nothing runs."""
+    make(box, "itself", b"#!/proc/self/exe\n")
+    if way == "exec":
+        box.up("sleep", "1000")
+    outcome = box.run(name, "argument") if way == "run" else box.exec(name, "argument")
+    assert (outcome.status, outcome.out) == (121, "")
+    (line,) = outcome.err.splitlines()
+    assert "exec format error (ENOEXEC)" in line and "process.args" in line

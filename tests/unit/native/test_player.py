@@ -196,7 +196,10 @@ def test_a_damaged_tape_is_refused(damage: str) -> None:
 
 @pytest.mark.parametrize("arguments", [[], [""], ["99"], ["x"]])
 def test_a_missing_tape_is_refused(arguments: list[str]) -> None:
-    assert subprocess.run(["player", *arguments], executable=PLAYER, check=False).returncode == NO_TAPE
+    refused = subprocess.run(["player", *arguments], executable=PLAYER, check=False, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (NO_TAPE, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("exec /proc/self/exe: exec format error (ENOEXEC); ")
 
 
 def test_runs_from_a_sealed_memfd() -> None:
