@@ -110,7 +110,13 @@ def test_the_hint_is_read_inside_of_the_image(box: Box) -> None:
 
 @pytest.mark.parametrize(
     ("way", "name"),  # with exec, /proc/1/exe is the container's own program
-    [("run", "/proc/1/exe"), ("run", "/proc/self/exe"), ("run", "itself"), ("exec", "/proc/self/exe"), ("exec", "itself")],
+    [
+        ("run", "/proc/1/exe"),
+        ("run", "/proc/self/exe"),
+        ("run", "itself"),
+        ("exec", "/proc/self/exe"),
+        ("exec", "itself"),
+    ],
 )
 def test_the_runtime_is_no_program_of_the_container(box: Box, way: str, name: str) -> None:
     """Such a link leads to the player, which the kernel executes a second time; it then says why nothing runs."""
