@@ -25,9 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
-ENOENT = 2
 ENOTDIR = 20
+ELOOP = 40
 EEXIST = 17
+MAX_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 
 def open_in_root(kernel: Kernel, root: int, path: str, flags: int = O_PATH, *, symlinks: bool = True) -> int:
@@ -51,36 +52,64 @@ def make_dir_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755, *,
         return open_in_root(kernel, root, path, flags, symlinks=symlinks)
     except FileNotFoundError:
         pass
-    parts = parts_of(path)
-    here, missing = _deepest_existing(kernel, root, parts, symlinks)
-    for name in missing:
-        if name == "..":
-            kernel.close(here)
-            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), path)
-        below = _step_down(kernel, here, name, mode)
+    here, missing = _what_is_missing(kernel, root, path, symlinks)
+    return _make_dirs(kernel, here, missing, mode)
+
+
+def _what_is_missing(kernel: Kernel, root: int, path: str, symlinks: bool) -> tuple[int, list[str]]:
+    """The deepest directory on the way to `path`, opened, and the names that are missing below it, at least one.
+
+    Where the way ends at a link to something that is not there, that is what is missing: images have such links,
+    /etc/localtime without the package of time zones, and callers mount on them. Raises OSError.
+    """
+    for _ in range(MAX_LINKS):
+        parts = parts_of(path)
+        here, count = _deepest_existing(kernel, root, parts, symlinks)
+        path = _way_around(kernel, here, parts, count)
+        if not path:
+            return here, parts[count:]
         kernel.close(here)
-        here = below
-    return here
+    raise OSError(ELOOP, os.strerror(ELOOP), path)
 
 
-def _deepest_existing(kernel: Kernel, root: int, parts: list[str], symlinks: bool) -> tuple[int, list[str]]:
-    """The deepest ancestor that exists, opened, and the components below it."""
-    for count in range(len(parts) - 1, -1, -1):
+def _deepest_existing(kernel: Kernel, root: int, parts: list[str], symlinks: bool) -> tuple[int, int]:
+    """The deepest ancestor that exists, opened, and how many components lead to it."""
+    for count in range(len(parts) - 1, 0, -1):
         try:
             flags = O_PATH | os.O_DIRECTORY
-            return open_in_root(kernel, root, "/".join(parts[:count]), flags, symlinks=symlinks), parts[count:]
+            return open_in_root(kernel, root, "/".join(parts[:count]), flags, symlinks=symlinks), count
         except FileNotFoundError:
             continue
-    raise FileNotFoundError(ENOENT, os.strerror(ENOENT), "/")
+    return open_in_root(kernel, root, "/"), 0
 
 
-def _step_down(kernel: Kernel, here: int, name: str, mode: int) -> int:
-    """Make one directory and open it, never through a link that appeared meanwhile."""
+def _way_around(kernel: Kernel, here: int, parts: list[str], count: int) -> str:
+    """Where to look instead, if parts[count], which is not in `here`, is a link or is left again by ".."; else ""."""
+    if ".." in parts[count:]:
+        up = parts.index("..", count)
+        return "/" + "/".join(parts[: up - 1] + parts[up + 1 :])
     try:
-        kernel.mkdirat(here, name, mode)
-    except FileExistsError:
-        pass  # somebody was faster; the open below decides whether it is a directory
-    return kernel.open(name, O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, at=here)
+        target = kernel.readlinkat(here, parts[count])
+    except OSError:
+        return ""
+    if kernel.fstatfs_type(here) == PROC_SUPER_MAGIC:
+        return ""  # its links to descriptors are no paths (CVE-2024-21626)
+    return "/".join(["" if target.startswith("/") else "/".join(parts[:count]), target, *parts[count + 1 :]])
+
+
+def _make_dirs(kernel: Kernel, here: int, names: list[str], mode: int) -> int:
+    """Make directories, one in the other, and open the last: never through a link that appeared meanwhile."""
+    for name in names:
+        try:
+            kernel.mkdirat(here, name, mode)
+        except FileExistsError:
+            pass  # somebody was faster; the open below decides whether it is a directory
+        try:
+            below = kernel.open(name, O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, at=here)
+        finally:
+            kernel.close(here)
+        here = below
+    return here
 
 
 def make_file_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755) -> int:
@@ -97,15 +126,12 @@ def make_file_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755) -
             return found
         kernel.close(found)
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), path)
-    parts = parts_of(path)
-    if not parts or parts[-1] == "..":
-        raise IsADirectoryError(21, os.strerror(21), path)
-    parent = make_dir_in_root(kernel, root, "/".join(parts[:-1]))
+    here, missing = _what_is_missing(kernel, root, path, symlinks=True)
+    parent, name = _make_dirs(kernel, here, missing[:-1], 0o755), missing[-1]
     try:
-        # O_EXCL also refuses a dangling link, so nothing is made where it points to
-        fd = kernel.open(parts[-1], os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_NOFOLLOW, mode, at=parent)
-        kernel.close(fd)
-        return kernel.open(parts[-1], O_PATH | os.O_NOFOLLOW, at=parent)
+        # O_EXCL: never through a link that appeared meanwhile
+        kernel.close(kernel.open(name, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_NOFOLLOW, mode, at=parent))
+        return kernel.open(name, O_PATH | os.O_NOFOLLOW, at=parent)
     finally:
         kernel.close(parent)
 

@@ -98,10 +98,13 @@ def test_links_that_loop_are_an_error(box: Box, victim: Victim) -> None:
 def test_a_dangling_link_makes_nothing_on_the_host(box: Box, victim: Victim) -> None:
     """CVE-2024-45310: making a mount point must not make it elsewhere."""
     replace(box, "gone", str(victim.path / "made"))
+    replace(box, "up", "../" * 40 + str(victim.path / "made").lstrip("/"))
     (box.place / "file").touch()
-    box.mount("/gone", box.place / "file", "bind", "bind")
-    box.run("true")
+    for name in ("gone", "up"):
+        box.mount(f"/{name}", box.place / "file", "bind", "bind")
+        assert box.run("true").status == 0
     assert not (victim.path / "made").exists()
+    assert (box.rootfs / str(victim.path / "made").lstrip("/")).is_file()
 
 
 def test_dev_as_a_link(box: Box, victim: Victim) -> None:

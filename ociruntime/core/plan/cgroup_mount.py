@@ -89,8 +89,8 @@ class View:
                 destination=destination,
                 source=source,
                 key=key,
-                attr_set=options.attr_set | SAFE | extra,
-                attr_clr=options.attr_clr & ~(SAFE | extra),
+                attr_set=options.own | SAFE | extra,
+                attr_clr=(options.attr_clr | options.rec_clr) & ~(SAFE | extra),
             ),
         )
         self.draft.add(
@@ -114,12 +114,12 @@ def _unified(view: View) -> None:
             fstype="cgroup2",
             source="cgroup",
             data=tuple(options.data),
-            attr_set=options.attr_set | SAFE,
+            attr_set=options.own | SAFE,
             propagation=tuple(options.propagation),
             shown_options=view.shown,
             symlinks=False,
             fallback=source,
-            fallback_attr=options.attr_set | SAFE | extra,
+            fallback_attr=options.own | SAFE | extra,
         ),
     )
 
@@ -161,11 +161,11 @@ def _hierarchies(view: View) -> None:
                 fstype="cgroup",
                 source="cgroup",
                 data=tuple(controllers),
-                attr_set=options.attr_set | SAFE,
+                attr_set=options.own | SAFE,
                 symlinks=False,
             ),
         )
     if links:
         draft.add(MOUNTS, LinkControllers(origin=view.origin, destination=view.destination, links=tuple(links)))
-    if options.attr_set & MOUNT_ATTR_RDONLY:
+    if options.own & MOUNT_ATTR_RDONLY:
         draft.add(MOUNTS, MakeReadOnly(origin=view.origin, destination=view.destination))

@@ -8,6 +8,7 @@ A table, not an if-chain: `ociruntime features` prints its keys. Values are tupl
     change   propagation, in a call of its own after the mount
     bind     the mount is a bind; `set` is AT_RECURSIVE for rbind
     remount, tmpcopyup, idmap, ridmap    as they say
+    copy_link, source_link, over_link    crun's, for links: copy one, mount it, mount on it
     nothing  accepted, and the kernel's default or without effect since the calls by descriptor
 """
 
@@ -83,6 +84,9 @@ OPTIONS: dict[str, Option] = {
     "tmpcopyup": ("tmpcopyup", 0, 0),
     "idmap": ("idmap", 0, 0),
     "ridmap": ("idmap", AT_RECURSIVE, 0),
+    "copy-symlink": ("copy_link", 0, 0),
+    "src-nofollow": ("source_link", 0, 0),
+    "dest-nofollow": ("over_link", 0, 0),
     **{name: ("attr", *pair) for name, pair in ATTRIBUTES.items()},
     **{"r" + name: ("rattr", *pair) for name, pair in ATTRIBUTES.items()},
     **{name: ("change", flags, 0) for name, flags in PROPAGATION.items()},
@@ -100,9 +104,15 @@ class MountOptions:
         self.super: list[str] = []
         self.data: list[str] = []
         self.bind = self.recursive = self.remount = self.tmpcopyup = False
+        self.copy_link = self.source_link = self.over_link = False
         self.idmap = ""
         for option in options:
             self._take(option)
+
+    @property
+    def own(self) -> int:
+        """Attributes to set on a mount that has none below it: the recursive ones are its own, too."""
+        return self.attr_set & ~self.rec_clr | self.rec_set
 
     def _take(self, option: str) -> None:
         kind, to_set, to_clear = OPTIONS.get(option, ("data", 0, 0))
@@ -118,7 +128,7 @@ class MountOptions:
         elif kind == "super":
             self.super.append(option)
         elif kind == "bind":
-            self.bind, self.recursive = True, to_set != 0
+            self.bind, self.recursive = True, self.recursive or to_set != 0
         elif kind == "idmap":
             self.idmap = option
         elif kind == "data":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix as os
+
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
 from ociruntime.core.kernel.flags import MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE
@@ -62,7 +64,7 @@ def contribute(draft: Draft) -> None:
 def contribute_readonly(draft: Draft) -> None:
     """Read-only tmpfs, /dev above all: only after the devices and mount points in them were made."""
     for index, mount in enumerate(draft.spec.get("mounts") or []):
-        if mount.get("type") == "tmpfs" and MountOptions(list(mount.get("options") or [])).attr_set & MOUNT_ATTR_RDONLY:
+        if mount.get("type") == "tmpfs" and MountOptions(list(mount.get("options") or [])).own & MOUNT_ATTR_RDONLY:
             draft.add(DEVICES, MakeReadOnly(origin=f"/mounts/{index}", destination=normal(mount["destination"])))
 
 
@@ -73,7 +75,7 @@ def normal(destination: str) -> str:
 
 def shown(mount: Mount) -> str:
     """The options as a person would give them to mount(8)."""
-    silent = ("bind", "rbind", "remount", "tmpcopyup", "defaults")
+    silent = ("bind", "rbind", "remount", "tmpcopyup", "defaults", "copy-symlink", "src-nofollow", "dest-nofollow")
     return ",".join(option for option in mount.get("options") or [] if option not in silent)
 
 
@@ -98,7 +100,7 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) 
         raise ConfigError(
             f"mount of {destination} has no type and is no bind", origin=f"{origin}/type", code="config-mount-type"
         )
-    attr_set = options.attr_set
+    attr_set = options.own
     if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
         attr_set &= ~MOUNT_ATTR_RDONLY  # see contribute_readonly
     kind = MountTmpfsCopy if options.tmpcopyup and fstype == "tmpfs" else MountFilesystem
@@ -140,10 +142,18 @@ def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> Non
         raise ConfigError(
             f"bind mount on {destination} has no source", origin=f"{origin}/source", code="config-mount-source"
         )
+    source = paths.join(draft.bundle, source)
+    if options.copy_link:
+        from ociruntime.core.steps.copylink import CopyLink
+
+        target = _read_link(source)
+        if target:
+            draft.add(MOUNTS, CopyLink(origin=origin, destination=destination, target=target))
+            return
     common: dict[str, Any] = {
         "origin": origin,
         "destination": destination,
-        "source": paths.join(draft.bundle, source),
+        "source": source,
         "recursive": options.recursive,
         "key": f"bind{origin.rpartition('/')[2]}",
     }
@@ -162,8 +172,16 @@ def _bind(draft: Draft, mount: Mount, options: MountOptions, origin: str) -> Non
 
         contribute_idmap(draft, mount, origin=origin, bind={**common, **attributes}, option=options.idmap)
     else:
-        draft.add(stage, OpenBind(**common, **attributes))
-    draft.add(MOUNTS, AttachBind(**common, shown_options=shown(mount)))
+        draft.add(stage, OpenBind(**common, **attributes, follow=not options.source_link))
+    draft.add(MOUNTS, AttachBind(**common, shown_options=shown(mount), follow=not options.over_link))
+
+
+def _read_link(path: str) -> str:
+    """What a link of the host leads to, "" for everything else."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def default_propagation(draft: Draft) -> tuple[int, ...]:

@@ -13,11 +13,20 @@ from ociruntime.core.errors import StepError
 from ociruntime.core.kernel.flags import (
     AT_FDCWD,
     AT_RECURSIVE,
+    AT_SYMLINK_NOFOLLOW,
     MOUNT_ATTR_RDONLY,
     MS_REC,
+    O_PATH,
     OPEN_TREE_CLONE,
 )
-from ociruntime.core.rootfs import is_directory, make_dir_in_root, make_file_in_root, open_in_root, refuse_inside_proc
+from ociruntime.core.rootfs import (
+    is_directory,
+    make_dir_in_root,
+    make_file_in_root,
+    open_in_root,
+    open_parent_in_root,
+    refuse_inside_proc,
+)
 from ociruntime.core.steps.base import Step, in_rootfs, quoted
 
 TYPE_CHECKING = False
@@ -202,12 +211,13 @@ class OpenBind(Attributes):
     source: str = ""
     recursive: bool = False
     key: str = ""
+    follow: bool = True  # else a source that is a link is mounted itself (src-nofollow)
 
     def describe(self) -> str:
         return f"exec {{{self.key}}}<{quoted(self.source)}"
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
-        flags = OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0)
+        flags = OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0) | (0 if self.follow else AT_SYMLINK_NOFOLLOW)
         try:
             tree = kernel.open_tree(AT_FDCWD, self.source, flags)
         except FileNotFoundError:
@@ -229,6 +239,7 @@ class AttachBind(Attributes):
     source: str = ""
     recursive: bool = False
     key: str = ""
+    follow: bool = True  # else a destination that is a link is mounted on itself (dest-nofollow)
 
     def describe(self) -> str:
         return self.command(self.source, "--rbind" if self.recursive else "--bind") + self._remount()
@@ -240,13 +251,24 @@ class AttachBind(Attributes):
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         tree = scene.handles.pop(self.key)
-        make = make_dir_in_root if is_directory(kernel, tree) else make_file_in_root
         try:
-            target = make(kernel, scene.rootfs, self.destination)
+            target = self._target(kernel, scene, tree)
         except OSError:
             kernel.close(tree)
             raise
         self.attach(kernel, scene, tree, target)
+
+    def _target(self, kernel: Kernel, scene: Scene, tree: int) -> int:
+        if not self.follow:
+            directory, name = open_parent_in_root(kernel, scene.rootfs, self.destination)
+            try:
+                return kernel.open(name, O_PATH | os.O_NOFOLLOW, at=directory)
+            except FileNotFoundError:
+                pass
+            finally:
+                kernel.close(directory)
+        make = make_dir_in_root if is_directory(kernel, tree) else make_file_in_root
+        return make(kernel, scene.rootfs, self.destination)
 
 
 class Remount(Attributes):

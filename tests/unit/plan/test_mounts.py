@@ -36,7 +36,13 @@ def test_every_option_of_the_specification_is_known() -> None:
         "rdiratime rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow rrelatime rro"
         " rrw rstrictatime rsuid rsymfollow rnodev idmap ridmap mand nomand tmpcopyup"
     ).split()
-    assert set(required) == set(OPTIONS)
+    assert {*required, "copy-symlink", "src-nofollow", "dest-nofollow"} == set(OPTIONS)  # and those of crun
+
+
+@pytest.mark.parametrize("options", [["rbind", "bind"], ["bind", "rbind"], ["rbind", "ro", "bind"]])
+def test_a_bind_that_is_recursive_once_is_recursive(options: list[str]) -> None:
+    """As with runc, whose flags add up: engines write both."""
+    assert MountOptions(options).recursive
 
 
 def test_the_last_of_two_contradicting_options_wins() -> None:
