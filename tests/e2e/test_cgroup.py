@@ -314,10 +314,18 @@ def test_delete_takes_along_what_outlives_init(box: Box) -> None:
 
 
 def test_kill_all(box: Box) -> None:
+    """Each process hears it, without a pid namespace that would end with the first."""
     box.namespaces("mount", "uts", "ipc")
-    box.up("sleep 1000 & sleep 1000 & wait")
-    assert box.call("kill", "--all", box.name, "KILL").status == 0
-    box.wait_for("stopped")
+    for name in ("a", "b", "all"):
+        os.mkfifo(box.rootfs / "tmp" / name)
+    hear = "trap 'touch /tmp/heard-$0; exit' TERM; echo > /tmp/$0; while :; do sleep 0.05; done"
+    both = 'trap : TERM; for who in a b; do sh -c "$0" $who & done; wait; wait; echo > /tmp/all'
+    box.up("sh", "-c", both, hear)
+    wait_for_writer(box.rootfs / "tmp/a")
+    wait_for_writer(box.rootfs / "tmp/b")
+    assert box.call("kill", "--all", box.name, "TERM").status == 0
+    wait_for_writer(box.rootfs / "tmp/all")
+    assert (box.rootfs / "tmp/heard-a").exists() and (box.rootfs / "tmp/heard-b").exists()
 
 
 def test_exec_joins_every_hierarchy(box: Box) -> None:

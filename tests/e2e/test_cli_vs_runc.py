@@ -245,19 +245,25 @@ def test_version_is_what_go_runc_and_dockerd_parse(tmp_path: Path) -> None:
     assert set(fields) <= {"commit", "spec", "libseccomp"}
 
 
-@pytest.mark.parametrize("words", ["checkpoint --help", "restore --lsm-mount-context", "checkpoint x"])
+# All that runc and crun take (clients probe for some of it)
+BOTH = "image-path work-path tcp-established ext-unix-sk shell-job file-locks manage-cgroups-mode empty-ns lazy-pages"
+CHECKPOINT = f"{BOTH} leave-running tcp-skip-in-flight link-remap parent-path pre-dump status-fd page-server auto-dedup"
+RESTORE = f"{BOTH} bundle detach pid-file console-socket no-pivot no-subreaper lsm-profile lsm-mount-context tcp-close"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "checkpoint --help", "checkpoint x", "help checkpoint", "help restore", "restore --lsm-mount-context",
+        *(f"checkpoint --{name} x" for name in CHECKPOINT.split()), *(f"restore --{name}" for name in RESTORE.split()),
+    ],
+)  # fmt: skip
 def test_there_is_no_checkpoint(words: str, tmp_path: Path) -> None:
     """podman and CRI-O take a working `checkpoint --help` for the ability (runc has it, this runtime has not)."""
     outcome = call(OCIRUNTIME, *words.split(), root=tmp_path)
     assert outcome.status == 3
-    assert "flag needs an argument" not in outcome.out + outcome.err
-
-
-@pytest.mark.parametrize("text", ["1:", "a", "", "4294967295"])
-def test_exec_refuses_users_that_are_none(text: str, tmp_path: Path) -> None:
-    """CVE-2026-30892: crun ran such a process as root. Nothing is looked up, so 255 whatever comes first."""
-    outcome = call(OCIRUNTIME, "exec", "--user", text, "nope", "true", root=tmp_path)
-    assert outcome.status == 255
+    said = outcome.out + outcome.err
+    assert "unknown command" in said and "flag needs an argument" not in said and "requires an argument" not in said
 
 
 def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_whole_life(box: Box) -> None:
 
 def test_run_passes_the_exit_status(box: Box) -> None:
     assert box.run("exit 7").status == 7
-    assert box.run("kill -9 $$; true").status in (0, 137)
+    assert box.run("kill -9 $$; true").status == 0  # the first process of a pid namespace is deaf to itself
     assert box.run("echo out; echo err >&2") == (0, "out\n", "err\n")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.box import Box
+from tests.e2e.test_seccomp import wait_for_writer
 
 
 class Receiver:
@@ -145,8 +146,23 @@ def test_run_keep(box: Box) -> None:
     assert box.delete().status == 0
 
 
-def test_run_no_subreaper(box: Box) -> None:
-    assert box.run("exit 3", options=("--no-subreaper",)).status == 3
+@pytest.mark.parametrize("option", ["--no-subreaper", "--no-subreaper=false"])
+def test_run_no_subreaper(box: Box, option: str) -> None:
+    """Who inherits the orphans of a container without a pid namespace: the runtime, or whoever would without it."""
+    box.namespaces("mount", "uts")
+    for name in ("done", "end"):
+        os.mkfifo(box.rootfs / "tmp" / name)
+    orphan = "(sleep 1000 & echo $! > /tmp/orphan); echo > /tmp/done; read end < /tmp/end; exit 3"
+    box.process["args"] = ["sh", "-c", orphan]
+    box.write()
+    command = [box.runtime, "--root", str(box.root), "run", option, box.name]
+    with subprocess.Popen(command, cwd=box.bundle, stdout=subprocess.DEVNULL) as running:
+        wait_for_writer(box.rootfs / "tmp/done")
+        pid = int((box.rootfs / "tmp/orphan").read_text())
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert (int(status["PPid"]) == running.pid) == (option != "--no-subreaper")
+        (box.rootfs / "tmp/end").write_text("now\n")
+        assert running.wait(timeout=20) == 3
 
 
 def test_exec_in_a_paused_container(box: Box) -> None:
@@ -160,6 +176,14 @@ def test_exec_in_a_paused_container(box: Box) -> None:
         assert box.state()["status"] == "paused"
         assert box.call("resume", box.name).status == 0
         assert waiting.wait(timeout=10) == 3
+
+
+@pytest.mark.parametrize("text", ["1:", ":1", "a", "", "-1", "1:2:3", "4294967295", "0x0", "1 "])
+def test_exec_refuses_users_that_are_none(box: Box, text: str) -> None:
+    """CVE-2026-30892: crun ran such a process as root."""
+    box.up()
+    outcome = box.exec("id", "-u", options=("--user", text))
+    assert (outcome.status, outcome.out) == (255, "") and "--user" in outcome.err
 
 
 def test_exec_detached_leaves_its_process(box: Box) -> None:

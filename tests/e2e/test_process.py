@@ -122,6 +122,9 @@ def test_rlimits(box: Box) -> None:
 def test_rlimit_duplicate_and_unknown(box: Box) -> None:
     box.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}] * 2
     refused(box, "/process/rlimits/1", "RLIMIT_NOFILE")
+    box.log.unlink()
+    box.process["rlimits"] = [{"type": "RLIMIT_MOON", "soft": 1, "hard": 1}]
+    refused(box, "/process/rlimits/0/type", "RLIMIT_MOON")
 
 
 def test_rlimit_unknown(box: Box) -> None:
