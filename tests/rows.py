@@ -2,7 +2,7 @@
 
 A row is "section name"; a test is "file::function", the file below tests/ without "test_" and ".py". The law in
 tests/law/test_rows.py sees to it that every test that is named here exists, and that every section has rows.
-`WITHOUT` lists the rows that nothing can be tested of, each with the reason.
+A compound row of the contract is as many rows here as it has parts.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ def of(file: str, *names: str) -> tuple[str, ...]:
 GLOBAL_OPTIONS = {
     "1.1 --root": of(PARSER, "repeated_globals_count_once", "root_of_a_user_is_private_and_sticky")
     + of(VS_RUNC, "a_missing_root_that_was_named_is_an_error_of_list", "the_root_directory_is_refused_as_root"),
-    "1.1 --log": of(LOG, "log_is_appended_and_closed_on_exec", "log_is_created_for_its_owner_to_write")
+    "1.1 --log": of("unit/cli/main", "wrong_options_are_recorded")
+    + of(LOG, "log_is_appended_and_closed_on_exec", "log_is_created_for_its_owner_to_write")
     + of("unit/cli/log_service", "journal", "syslog", "the_sentence_is_on_stderr_too"),
     "1.1 --log-format": of(LOG, "json_log_holds_exactly_one_record", "text_log_is_that_of_logrus"),
     "1.1 --log-level": of(OPTIONS, "log_level") + of(PARSER, "log_options"),
     "1.1 --debug": of(OPTIONS, "debug_records_each_step"),
-    "1.1 --systemd-cgroup": of(SYSTEMD, "the_container_lives_in_its_scope", "a_path_of_the_other_driver"),
+    "1.1 --systemd-cgroup": of(SYSTEMD, "the_container_lives_in_its_scope"),
+    "1.1 the form of cgroupsPath": of(SYSTEMD, "a_path_of_the_other_driver"),
     "1.1 --cgroup-manager": of(PARSER, "cgroup_manager_of_crun_is_understood")
     + of("unit/cgroup/plan", "disabled_leaves_the_container_where_the_caller_is"),
     "1.1 --rootless": of(PROPERTIES, "global_options_of_shims_are_accepted") + of("e2e/rootless", "run"),
@@ -62,7 +64,10 @@ COMMAND_FLAGS = {
     "1.2 exec --console-socket": of(TERMINAL, "exec_with_a_console_socket"),
     "1.2 exec --pidfd-socket": of(OPTIONS, "exec_pidfd_socket"),
     "1.2 exec --tty": of(TERMINAL, "exec_with_a_terminal"),
-    "1.2 exec --cwd --env --user --no-new-privs": of(ANSWERS, "exec_options"),
+    "1.2 exec --cwd": of(ANSWERS, "exec_options", "exec_fails_with_255"),
+    "1.2 exec --env": of(ANSWERS, "exec_options") + of(COMMANDS, "variables_that_are_none"),
+    "1.2 exec --user": of(ANSWERS, "exec_options") + of(OPTIONS, "exec_refuses_users_that_are_none"),
+    "1.2 exec --no-new-privs": of(ANSWERS, "exec_options"),
     "1.2 exec --process-label --apparmor": of("e2e/apparmor", "and_the_program_of_exec") + of(COMMANDS, "options"),
     "1.2 exec --additional-gids": of(ANSWERS, "exec_options") + of(COMMANDS, "groups_that_are_none"),
     "1.2 exec --cap": of(ANSWERS, "exec_capabilities"),
@@ -75,15 +80,25 @@ COMMAND_FLAGS = {
     "1.2 kill --all": of(CGROUP, "kill_all") + of(ANSWERS, "what_a_stopped_container_allows"),
     "1.2 kill --regex, delete --regex": of(PROPERTIES, "kill_and_delete_by_expression"),
     "1.2 delete": of(LIFE, "the_whole_life", "delete_of_a_created_container"),
-    "1.2 delete --force": of(LIFE, "delete_force", "delete_of_a_missing_container"),
+    "1.2 delete --force": of(LIFE, "delete_force"),
     "1.2 list": of(ANSWERS, "list") + of(VS_RUNC, "empty_lists_are_equal_to_the_byte"),
     "1.2 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container") + of(CGROUP, "ps_lists_the_processes_of_cgroups_below"),
     "1.2 events": of(ANSWERS, "stats", "events_tell_of_memory_and_end_with_the_container"),
     "1.2 spec": of(VS_RUNC, "spec_is_runcs_apart_from_the_version", "spec_does_not_overwrite"),
     "1.2 spec --file": of(VS_RUNC, "spec_with_another_name"),
     "1.2 update --resources": of(ANSWERS, "update_reads_a_document_from_stdin") + of(COMMANDS, "document"),
-    "1.2 update flags": of(ANSWERS, "update") + of(COMMANDS, "flags", "every_flag_has_a_place"),
-    "1.2 update --kernel-memory": of(COMMANDS, "what_engines_send", "every_flag_has_a_place"),
+    "1.2 update flags": of(COMMANDS, "flags", "every_flag_has_a_place"),
+    "1.2 update --blkio-weight": of(ANSWERS, "update_flags_of_later_runtimes"),
+    "1.2 update --cpu-burst": of(ANSWERS, "update_flags_of_later_runtimes"),
+    "1.2 update --cpu-idle": of(ANSWERS, "update_flags_of_later_runtimes"),
+    **{
+        f"1.2 update --{name}": of(ANSWERS, "update")
+        for name in (
+            "cpu-period cpu-quota cpu-share cpu-rt-period cpu-rt-runtime cpuset-cpus cpuset-mems memory"
+            " memory-reservation memory-swap pids-limit"
+        ).split()
+    },
+    "1.2 update --kernel-memory --kernel-memory-tcp": of(ANSWERS, "update_flags_that_are_ignored"),
     "1.2 update --l3-cache-schema --mem-bw-schema": of(
         RDT, "update_writes_schemata", "update_without_a_class_is_an_error"
     ),
@@ -91,12 +106,14 @@ COMMAND_FLAGS = {
     "1.2 update of devices": of(CGROUP, "update_of_device_rules")
     + of("unit/cgroup/steps", "update_leaves_device_rules_that_are_in_force_already"),
     "1.2 update sizes": of(PARSER, "sizes", "sizes_that_are_none"),
-    "1.2 checkpoint, restore": of(VS_RUNC, "there_is_no_checkpoint"),
+    "1.2 checkpoint, restore, and each flag of theirs": of(VS_RUNC, "there_is_no_checkpoint"),
     "1.2 mounts add, mounts remove": of("e2e/mounts_command", "mounts_add_and_remove"),
     "1.2 annotation run.oci.keep_original_groups": of(PROPERTIES, "run_oci_keep_original_groups"),
     "1.2 annotation run.oci.mount_context_type": of("unit/plan/mounts", "mount_label"),
     "1.2 annotation run.oci.hooks.stdout, .stderr": of(
-        ANNOTATIONS, "output_of_all_hooks_is_appended_to_files", "one_output_of_hooks_alone",
+        ANNOTATIONS,
+        "output_of_all_hooks_is_appended_to_files",
+        "one_output_of_hooks_alone",
         "a_file_for_hooks_that_cannot_be",
     ),
     "1.2 annotation run.oci.seccomp.receiver, RUN_OCI_SECCOMP_RECEIVER": of(
@@ -109,7 +126,14 @@ COMMAND_FLAGS = {
     "1.2 annotation run.oci.pidfd_receiver": of(ANNOTATIONS, "pidfd_receiver"),
     "1.2 annotation org.systemd.property.*": of(SYSTEMD, "annotations_are_properties")
     + of("unit/cgroup/systemd", "values_of_annotations", "annotations_become_properties"),
-    "1.2 annotations of others": of(PROPERTIES, "annotations_of_engines_stop_nobody"),
+    **{
+        f"1.2 annotation {name}": of(ANNOTATIONS, "annotations_of_others_change_nothing")
+        for name in (
+            "run.oci.handler module.wasm.image/variant krun.* run.oci.seccomp.plugins run.oci.systemd.subgroup"
+            " run.oci.delegate-cgroup run.oci.systemd.force_cgroup_v1 org.criu.config"
+        ).split()
+    },
+    "1.2 potentially unsafe annotations": of(FEATURES, "annotations_that_matter_are_named"),
 }
 
 INVOCATIONS = {
@@ -119,7 +143,8 @@ INVOCATIONS = {
     "1.4 runtime error": of(VS_RUNC, "fails_as_runc_does"),
     "1.4 exec runtime error": of(ANSWERS, "exec_fails_with_255") + of(BAD, "exec_errors_end_with_255"),
     "1.4 bad option, unknown command": of(VS_RUNC, "fails_as_runc_does") + of(PARSER, "refusals", "unknown_commands"),
-    "1.4 delete --force of a missing id": of(LIFE, "delete_of_a_missing_container"),
+    "1.4 delete --force of a missing id": of(LIFE, "delete_force"),
+    "1.5 a wrong option is recorded": of("unit/cli/main", "wrong_options_are_recorded"),
     "1.5 stdout stays empty": of(ANSWERS, "silent_commands_print_nothing"),
     "1.5 one line and one record": of(VS_RUNC, "one_record_in_the_log_for_one_failure")
     + of("unit/cli/main", "one_line_and_one_record"),
@@ -142,11 +167,29 @@ INVOCATIONS = {
     "1.8 exec joins namespaces and cgroups": of(NAMESPACES, "exec_joins_all_of_them")
     + of(CGROUP, "exec_joins_every_hierarchy", "exec_into_a_leaf_that_became_a_parent"),
     "1.8 standard streams": of("e2e/stdio", "a_pipe_is_opened_anew_by_a_user", "the_terminal_is_the_users"),
-    "1.9 strings": of("law/words", "words_that_clients_match"),
+    "1.9 containerd kill: container not running": of(ANSWERS, "refusals_by_status"),
+    "1.9 containerd kill: does not exist": of(VS_RUNC, "fails_as_runc_does"),
+    "1.9 containerd delete: does not exist": of(LIFE, "delete_of_a_missing_container"),
+    "1.9 dockerd: permission denied": of(PROGRAM, "create_knows"),
+    "1.9 dockerd: is a directory": of(PROGRAM, "create_knows"),
+    "1.9 dockerd: not a directory": of(MOUNTS, "a_directory_over_a_file_says_not_a_directory"),
+    "1.9 dockerd: executable file not found, no such file or directory": of(PROGRAM, "create_knows"),
+    "1.9 podman: permission denied": of(PROGRAM, "create_knows", "a_program_on_a_noexec_mount"),
+    "1.9 podman: executable file not found in, no such file or directory": of(
+        PROGRAM, "create_knows", "start_hears_what_execve_said"
+    ),
+    "1.9 podman: labels": of(PROCESS, "labels_that_the_host_cannot_apply"),
+    "1.9 podman: flag needs an argument": of(PARSER, "refusals") + of(VS_RUNC, "there_is_no_checkpoint"),
+    "1.9 CRI-O: no such process, container not running": of(ANSWERS, "refusals_by_status"),
+    "1.9 go-runc: exit status": of(VS_RUNC, "fails_as_runc_does"),
+    "1.9 go-runc and dockerd: version": of(VS_RUNC, "version_is_what_go_runc_and_dockerd_parse"),
+    "1.9 what the page promises": of("law/words", "words_that_clients_match"),
     "1.10 state": of(ANSWERS, "state"),
+    "1.10 state: rootfs, created": of(ANSWERS, "state"),
+    "1.10 state: annotations": of(PROPERTIES, "annotations_are_in_the_state"),
+    "1.10 state: owner": of(ANSWERS, "list"),
     "1.10 list": of(ANSWERS, "list"),
-    "1.10 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container")
-    + of(CGROUP, "ps_lists_the_processes_of_cgroups_below"),
+    "1.10 ps": of(ANSWERS, "ps", "ps_of_a_stopped_container") + of(CGROUP, "ps_lists_the_processes_of_cgroups_below"),
     "1.10 events": of(ANSWERS, "stats", "events_tell_of_memory_and_end_with_the_container"),
     "1.10 events intel_rdt": of(RDT, "stats_of_the_class_and_of_the_container"),
     "1.10 events psi": of("unit/cgroup/steps", "stats_of_v2"),
@@ -156,19 +199,23 @@ INVOCATIONS = {
 
 ERRORS = {
     "1.11 unknown id": of(VS_RUNC, "fails_as_runc_does"),
+    "1.11 delete of an unknown id": of(LIFE, "delete_of_a_missing_container"),
     "1.11 absolute program missing, not in PATH, directory, no x bit": of(PROGRAM, "create_knows"),
     "1.11 missing interpreter, CRLF, bad format": of(
         PROGRAM, "start_hears_what_execve_said", "a_missing_loader_is_named"
     ),
-    "1.11 cwd missing": of(PROCESS, "cwd_is_made_where_it_is_missing"),
+    "1.11 a program that is the runtime": of(PROGRAM, "the_runtime_is_no_program_of_the_container"),
+    "1.11 cwd missing": of(PROCESS, "cwd_is_made_where_it_is_missing") + of(LIFE, "a_failed_exec_leaves_nobody"),
     "1.11 bind source missing": of(MOUNTS, "a_missing_source_names_the_property"),
     "1.11 directory over file": of(MOUNTS, "a_directory_over_a_file_says_not_a_directory"),
     "1.11 bad JSON": of(BAD, "not_json", "truncated", "duplicate_key"),
     "1.11 duplicate id": of(LIFE, "create_of_a_taken_id", "two_creates_at_once_one_wins"),
-    "1.11 start twice, start stopped, delete running, kill stopped, exec stopped, pause stopped": of(
-        LIFE, "what_each_status_refuses"
-    )
-    + of(ANSWERS, "refusals_by_status", "what_a_stopped_container_allows"),
+    "1.11 start twice": of(LIFE, "what_each_status_refuses") + of(ANSWERS, "refusals_by_status"),
+    "1.11 start stopped": of(LIFE, "what_each_status_refuses") + of(ANSWERS, "refusals_by_status"),
+    "1.11 delete running": of(LIFE, "what_each_status_refuses") + of(ANSWERS, "refusals_by_status"),
+    "1.11 kill stopped": of(ANSWERS, "refusals_by_status", "what_a_stopped_container_allows"),
+    "1.11 exec stopped": of(ANSWERS, "refusals_by_status"),
+    "1.11 pause stopped": of(ANSWERS, "refusals_by_status"),
     "1.11 a failed exec child is reaped": of(LIFE, "a_failed_exec_leaves_nobody")
     + of("e2e/rootless", "a_failed_exec_leaves_nobody"),
     "1.12 container id": of(PARSER, "container_ids", "container_ids_that_are_none"),
@@ -190,13 +237,16 @@ CONFIG = {
     "5.1 annotations": of(PROPERTIES, "annotations_are_in_the_state") + of(BAD, "wrong_value"),
     "5.1 other platforms": of(PROPERTIES, "unknown_and_foreign_properties_are_ignored"),
     "5.2 order": of(MOUNTS, "mounts_are_made_in_order"),
-    "5.2 destination": of(HOSTILE, "a_destination_through_a_link_stays_inside"),
+    "5.2 destination": of(HOSTILE, "a_destination_through_a_link_stays_inside")
+    + of(MOUNTS, "a_destination_that_is_a_link_to_nothing"),
     "5.2 source": of(MOUNTS, "a_relative_source_counts_from_the_bundle"),
     "5.2 type": of("unit/plan/mounts", "what_is_missing_is_named"),
     "5.2 uidMappings, gidMappings": of(IDMAP, "the_mounts_own_maps_win", "one_map_without_the_other_is_an_error"),
     "5.2 options": of("unit/plan/mounts", "every_option_of_the_specification_is_known")
     + of(MOUNTS, "attribute_of_a_tmpfs", "attribute_of_a_bind", "propagation_of_a_bind"),
-    "5.2 recursive options": of(MOUNTS, "recursive_attribute_reaches_what_is_mounted_below"),
+    "5.2 recursive options": of(
+        MOUNTS, "recursive_attribute_reaches_what_is_mounted_below", "recursive_attribute_of_a_new_file_system"
+    ),
     "5.2 idmap, ridmap": of(
         IDMAP,
         "idmap_takes_the_maps_of_the_containers_user_namespace",
@@ -204,7 +254,13 @@ CONFIG = {
         "without_maps_it_is_an_error",
     ),
     "5.2 tmpcopyup": of(MOUNTS, "tmpcopyup"),
-    "5.2 locked flags in a user namespace": of("e2e/riddles", "the_message_has_the_answer"),
+    "5.2 propagation options": of(MOUNTS, "propagation_of_a_bind"),
+    "5.2 locked flags in a user namespace": of(MOUNTS, "locked_flags_stay_and_stop_nobody")
+    + of("e2e/riddles", "the_message_has_the_answer"),
+    "5.2 copy-symlink": of(MOUNTS, "a_link_is_copied", "what_is_no_link_is_mounted"),
+    "5.2 src-nofollow, dest-nofollow": of(
+        MOUNTS, "links_are_mounted_and_mounted_on", "a_link_of_procfs_is_not_mounted_on"
+    ),
     "5.2 unknown option": of("unit/plan/mounts", "unknown_options_are_the_file_systems"),
     "5.3 process": of(BAD, "process_missing_is_an_error_of_start"),
     "5.3 terminal": of(TERMINAL, "foreground_terminal", "console_socket"),
@@ -261,14 +317,24 @@ LINUX = {
     "5.5 personality": of(PROCESS, "personality") + of(PLAN, "personalities_that_cannot_be"),
     "5.5 sysctl": of(NAMESPACES, "sysctl", "a_sysctl_of_the_host_is_refused"),
     "5.6 devices": of(CGROUP, "device_rules") + of("unit/cgroup/devices", "the_program_answers_as_the_rules_say"),
-    "5.6 memory": of(RESOURCES, "one_property", "lists_and_order", "swap_alone")
+    "5.6 memory.limit": of(RESOURCES, "one_property")
     + of(CGROUP, "memory_limit_kills_inside")
     + of("e2e/cgroup_v2", "a_limit_that_init_does_not_survive_is_an_error_of_create"),
+    "5.6 memory.reservation": of(RESOURCES, "one_property") + of(CGROUP, "a_limit_is_in_its_file"),
+    "5.6 memory.swap": of(RESOURCES, "one_property", "lists_and_order", "swap_alone", "swap_that_cannot_be"),
+    "5.6 memory.kernel, memory.kernelTCP": of(RESOURCES, "one_property"),
+    "5.6 memory.swappiness, disableOOMKiller, useHierarchy": of(RESOURCES, "one_property"),
     "5.6 memory.checkBeforeUpdate": of(CGROUP, "check_before_update")
     + of("unit/cgroup/steps", "update_refuses_a_limit_below_what_is_used"),
-    "5.6 cpu": of(RESOURCES, "one_property", "lists_and_order", "weights_of_shares"),
-    "5.6 blockIO": of(CGROUP, "update_merges_limits_of_devices")
-    + of(RESOURCES, "lists_and_order", "io_weight_keeps_the_ends_of_the_scale"),
+    "5.6 cpu.shares": of(RESOURCES, "one_property", "weights_of_shares") + of(CGROUP, "a_limit_is_in_its_file"),
+    "5.6 cpu.quota, cpu.period": of(RESOURCES, "one_property", "lists_and_order") + of(RULES, "what_breaks_a_rule"),
+    "5.6 cpu.burst": of(RESOURCES, "one_property", "lists_and_order") + of(RULES, "what_breaks_a_rule"),
+    "5.6 cpu.realtimeRuntime, cpu.realtimePeriod": of(RESOURCES, "one_property"),
+    "5.6 cpu.cpus, cpu.mems": of(RESOURCES, "one_property") + of(CGROUP, "a_limit_is_in_its_file"),
+    "5.6 cpu.idle": of(RESOURCES, "one_property") + of(ANSWERS, "update_flags_of_later_runtimes"),
+    "5.6 blockIO.weight, blockIO.leafWeight": of(RESOURCES, "one_property", "io_weight_keeps_the_ends_of_the_scale"),
+    "5.6 blockIO.weightDevice": of(RESOURCES, "lists_and_order") + of(RULES, "what_breaks_a_rule"),
+    "5.6 blockIO.throttle": of(RESOURCES, "lists_and_order") + of(CGROUP, "update_merges_limits_of_devices"),
     "5.6 hugepageLimits": of(RESOURCES, "lists_and_order", "page_sizes_are_not_paths")
     + of(CGROUP, "a_limit_is_in_its_file"),
     "5.6 network": of(RESOURCES, "network_priorities_on_v1"),
@@ -305,7 +371,9 @@ LINUX = {
 }
 
 RUNTIME = {
+    "5.9 the creator can use all operations": of(LIFE, "the_whole_life") + of("e2e/rootless", "the_whole_life"),
     "5.9 state": of(ANSWERS, "state"),
+    "5.9 status": of(ANSWERS, "state"),
     "5.9 create": of(LIFE, "create_of_a_taken_id", "a_program_that_is_not_there_fails_create") + of(BAD, "invalid_id"),
     "5.9 the program does not run before start": of(LIFE, "the_program_does_not_run_before_start"),
     "5.9 a hook fails": of(
@@ -331,15 +399,3 @@ RUNTIME = {
 }
 
 ROWS = {**GLOBAL_OPTIONS, **COMMAND_FLAGS, **INVOCATIONS, **ERRORS, **CONFIG, **LINUX, **RUNTIME}
-
-# Rows that nothing can be tested of, and why
-WITHOUT = {
-    "1.2 flags of checkpoint and restore": "there is no checkpoint: engines are to conclude that from its absence",
-    "1.2 annotations run.oci.handler, module.wasm.*, krun.*": "other ways to run a program than a container",
-    "1.2 annotation run.oci.seccomp.plugins": "shared objects of crun's interface, loaded into the runtime",
-    "1.2 annotations run.oci.systemd.subgroup, run.oci.delegate-cgroup": "engines send an empty subgroup to "
-    "switch crun's own off, and here there is none; what a container "
-    "may delegate follows from its cgroup mount (config-linux.md)",
-    "5.2 options copy-symlink, src-nofollow, dest-nofollow": "crun's alone, and of no specification",
-    "1.2 annotation run.oci.systemd.force_cgroup_v1": "systemd itself has dropped cgroup v1",
-}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +159,35 @@ def test_a_filter_that_is_none(box: Box, data: str) -> None:
     annotate(box, seccomp_bpf_data=data)
     assert box.create("true").status == 1
     assert box.records()[-1]["origin"] == "/annotations/run.oci.seccomp_bpf_data"
+
+
+def picture(box: Box) -> list[str]:
+    """What a container looks like from outside and from inside: cgroups, mounts, program, filter."""
+    box.up("sleep", "1000")
+    place = Path(f"/proc/{box.pid()}")
+    mounts = [line.split() for line in (place / "mountinfo").read_text().splitlines()]
+    seen = [" ".join([*fields[4:6], *fields[fields.index("-") + 1 :]]) for fields in mounts]
+    seen += (place / "cgroup").read_text().splitlines()
+    seen += [line for line in (place / "status").read_text().splitlines() if line.startswith("Seccomp")]
+    seen += [(place / "cmdline").read_text(), box.exec("sh", "-c", "mkdir /tmp/x; cat /proc/self/cgroup").out]
+    assert box.delete("--force").status == 0
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run.oci.handler", "krun"), ("run.oci.handler", "wasm"), ("run.oci.handler", "nonsense"),
+        ("module.wasm.image/variant", "compat"), ("krun.cpus", "2"), ("krun.ram_mib", "64"),
+        ("krun.use_passt", "true"), ("run.oci.seccomp.plugins", "/no/such/plugin.so"),
+        ("run.oci.systemd.subgroup", ""), ("run.oci.systemd.subgroup", "sub"), ("run.oci.delegate-cgroup", "sub"),
+        ("run.oci.systemd.force_cgroup_v1", "/sys/fs/cgroup/systemd"),
+        ("io.kubernetes.cri.container-type", "container"), ("org.criu.config", "/etc/criu/runc.conf"),
+    ],
+)  # fmt: skip
+def test_annotations_of_others_change_nothing(box: Box, name: str, value: str) -> None:
+    """Ways to run a program that is no container, plugins for the runtime, cgroups of crun's own (compatibility.md)."""
+    seccomp(box, {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"})
+    before = picture(box)
+    box.spec["annotations"] = {name: value}
+    assert picture(box) == before

@@ -279,7 +279,11 @@ def shape(value: object, path: str = "") -> set[str]:
         (["--memory-reservation", "32m"], "memory/memory.soft_limit_in_bytes", str(32 << 20)),
         (["--cpu-share", "77"], "cpu/cpu.shares", "77"),
         (["--cpu-quota", "50000", "--cpu-period", "100000"], "cpu/cpu.cfs_quota_us", "50000"),
+        (["--cpu-period", "50000"], "cpu/cpu.cfs_period_us", "50000"),
+        (["--cpu-rt-period", "900000", "--cpu-rt-runtime", "0"], "cpu/cpu.rt_period_us", "900000"),
         (["--cpuset-cpus", "0"], "cpuset/cpuset.cpus", "0"),
+        (["--cpuset-mems", "0"], "cpuset/cpuset.mems", "0"),
+        (["--memory", "64m", "--memory-swap", "-1"], "memory/memory.memsw.limit_in_bytes", "9223372036854771712"),
         (["--pids-limit", "33"], "pids/pids.max", "33"),
         (["--pids-limit", "-1"], "pids/pids.max", "max"),
     ],
@@ -293,6 +297,36 @@ def test_update(pair: Pair, words: list[str], file: str, value: str) -> None:
         if path is None:
             pytest.skip(f"this host has no cgroup v1 {controller} controller")
         assert path.read_text().strip() == value
+
+
+@pytest.mark.parametrize("words", [["--kernel-memory", "64m"], ["--kernel-memory-tcp", "64m"]])
+def test_update_flags_that_are_ignored(pair: Pair, words: list[str]) -> None:
+    """The kernel has dropped these limits; beside another flag they change nothing."""
+    pair.up()
+    for box, outcome in zip(pair, pair.call("update", *words, "--pids-limit", "33", "ID"), strict=True):
+        assert outcome == (0, "", "")
+        pids, memory = cgroup_file(box, "pids", "pids.max"), cgroup_file(box, "memory", "memory.limit_in_bytes")
+        if pids is None or memory is None:
+            pytest.skip("this host has no cgroup v1")
+        assert pids.read_text() == "33\n" and int(memory.read_text()) > 1 << 60
+
+
+@pytest.mark.parametrize(
+    ("words", "controller", "name", "value"),
+    [
+        (["--blkio-weight", "77"], "blkio", "blkio.bfq.weight", "77"),
+        (["--cpu-quota", "50000", "--cpu-burst", "7000"], "cpu", "cpu.cfs_burst_us", "7000"),
+        (["--cpu-idle", "1"], "cpu", "cpu.idle", "1"),
+    ],
+)
+def test_update_flags_of_later_runtimes(box: Box, words: list[str], controller: str, name: str, value: str) -> None:
+    """What this runc has no flag for, or writes to another file than later ones."""
+    box.up()
+    path = cgroup_file(box, controller, name)
+    if path is None or not path.exists():
+        pytest.skip(f"this kernel has no {name}")
+    assert box.call("update", *words, box.name) == (0, "", "")
+    assert path.read_text().strip() == value
 
 
 def cgroup_file(box: Box, controller: str, name: str) -> Path | None:

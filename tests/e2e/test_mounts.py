@@ -102,6 +102,19 @@ def test_recursive_attribute_of_a_new_file_system(box: Box, fstype: str, option:
     assert option[1:] in mounted(box, "/mnt")[0]
 
 
+def test_locked_flags_stay_and_stop_nobody(box: Box) -> None:
+    """What another user namespace mounted may be tightened and not loosened (mount_namespaces(7))."""
+    box.linux.pop("resources")
+    source = box.place / "locked"
+    source.mkdir()
+    box.mount("/mnt", source, "bind", "bind", "rw", "suid", "dev", "exec", "nosymfollow")
+    box.spec["mounts"][2]["options"].remove("gid=5")
+    inner = "unshare --user --map-root-user --mount"
+    script = f'mount -t tmpfs -o ro,nosuid,nodev,noexec none {source} && exec {inner} "$@"'
+    box.before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    assert set(mounted(box, "/mnt")[0]) >= {"ro", "nosuid", "nodev", "noexec", "nosymfollow"}
+
+
 LINKS = {
     "../srv/zone/Paris": "/srv/zone/Paris",
     "/srv/zone": "/srv/zone",

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from tests.law.source import CHECKOUT
-from tests.rows import ROWS, WITHOUT
+from tests.rows import ROWS
 
 SECTIONS = "1.1 1.2 1.4 1.5 1.6 1.7 1.8 1.9 1.10 1.11 1.12 5.1 5.2 5.3 5.4 5.5 5.6 5.7 5.8 5.9 5.10 5.11".split()
 
@@ -30,8 +30,3 @@ def test_every_row_has_tests_that_exist(row: str) -> None:
 
 def test_every_section_has_rows() -> None:
     assert {row.partition(" ")[0] for row in ROWS} == set(SECTIONS)
-
-
-def test_a_row_has_tests_or_a_reason_to_have_none() -> None:
-    assert not set(ROWS) & set(WITHOUT)
-    assert all(WITHOUT.values())

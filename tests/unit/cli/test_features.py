@@ -1,6 +1,7 @@
 """The features document: complete by the specification's schema, and as engines read it."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_what_engines_look_for() -> None:
     assert (features["ociVersionMin"], features["ociVersionMax"]) == ("1.0.0", "1.3.0")
     assert "rro" in features["mountOptions"]  # dockerd, CRI-O
     assert features["linux"]["mountExtensions"]["idmap"]["enabled"] is True  # containerd, CRI-O
+
+
+def test_annotations_that_matter_are_named() -> None:
+    """Each that changes a container: engines decide by this list which of them a user may set."""
+    read = set()
+    for path in (Path(ociruntime.__file__).parent / "core").glob("*/*.py"):
+        read |= set(re.findall(r'"((?:run\.oci|org)\.[a-z_.]+)"', path.read_text()))
+    unsafe = document()["potentiallyUnsafeConfigAnnotations"]
+    assert "run.oci.seccomp_bpf_data" in read and "org.systemd.property." in read
+    assert [name for name in read if not any(name.startswith(word) for word in unsafe)] == []
 
 
 def test_mount_options_are_those_of_the_planner() -> None:
