@@ -177,6 +177,17 @@ def test_exec_reads_a_process_document(pair: Pair) -> None:
     assert (ours.status, ours.out) == (3, "b\n/tmp\n")
 
 
+@pytest.mark.parametrize("more", [{}, {"capabilities": {}}, {"capabilities": {"bounding": ["CAP_KILL"]}}])
+def test_exec_takes_over_capabilities(pair: Pair, more: dict[str, object]) -> None:
+    """Those of the container, where the document says nothing of them."""
+    pair.up()
+    document = {"args": ["grep", "^Cap", "/proc/self/status"], "cwd": "/", "env": ["PATH=/bin"], **more}
+    for box in pair:
+        (box.bundle / "process.json").write_text(json.dumps({**document, "user": {"uid": 0, "gid": 0}}))
+    reference, ours = pair.call("exec", "--process", "process.json", "ID")
+    assert ours == reference and ours.status == 0
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -236,6 +247,20 @@ def test_refusals_by_status(pair: Pair, status: str, words: list[str], sentence:
         assert sentence in outcome.err.lower(), outcome
         (record,) = box.records()
         assert record["level"] == "error" and sentence in record["msg"].lower()
+
+
+@pytest.mark.parametrize("signal", ["TERM", "INT", "HUP", "KILL", "USR1"])
+def test_signals_before_the_start(pair: Pair, signal: str) -> None:
+    """A container that waits for its start ends by those that end a runtime, too."""
+    for box in pair:
+        bring_to(box, "created")
+    for outcome in pair.call("kill", "ID", signal):
+        assert outcome == (0, "", "")
+    for box in pair:
+        if signal != "USR1":
+            box.wait_for("stopped")
+        else:
+            assert box.state()["status"] == "created"
 
 
 @pytest.mark.parametrize("words", [["kill", "--all", "ID", "KILL"], ["delete", "--force", "ID"]])

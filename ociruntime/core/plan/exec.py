@@ -15,10 +15,16 @@ from ociruntime.core.plan.program import socket_activation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ociruntime.core.options import ExecOptions
     from ociruntime.core.plan.draft import LastCall
     from ociruntime.core.spec.types import Spec
     from ociruntime.core.steps.base import Step
+
+
+# What a document of exec that is silent about it takes over from the container, as with runc and crun
+TAKEN_OVER = ("capabilities", "apparmorProfile", "selinuxLabel")
 
 
 def plan_exec(
@@ -33,7 +39,8 @@ def plan_exec(
     last_capability  the highest number that the kernel knows
     """
     linux = spec.get("linux") or {}
-    process = options.process
+    own: dict[str, Any] = {**(spec.get("process") or {})}
+    process = {**{name: own[name] for name in TAKEN_OVER if name in own}, **options.process}
     new_user = any(FLAGS[entry["type"]] == CLONE_NEWUSER for entry in linux.get("namespaces") or [])
     stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
     filter_call: LastCall | None = None
@@ -62,7 +69,7 @@ def plan_exec(
     planned = plan_process(process, around)
     # The process starts on the initial CPUs, since the parent does; the cgroup it is born in changes that to its
     # cpuset, and the final ones are chosen from there (config.md, execCPUAffinity)
-    asked = process if process.get("execCPUAffinity") else spec.get("process") or {}
+    asked = process if process.get("execCPUAffinity") else own
     stages[OPEN].extend(affinity(asked, "initial", around.origin))
     stages[PROCESS].extend(affinity(asked, "final", around.origin))
     for stage, steps in planned.stages.items():

@@ -17,6 +17,7 @@ from ociruntime.core.plan.last import Found, Strings
 from ociruntime.core.plan.process import ProcessPlan, Surroundings, plan_process
 from ociruntime.core.plan.program import socket_activation
 from ociruntime.core.steps.base import quoted
+from ociruntime.core.steps.labels import CheckAppArmor
 from ociruntime.core.steps.process import (
     CheckIds,
     JoinKeyring,
@@ -408,6 +409,13 @@ def test_affinity_of_exec_before_and_after_the_cgroup() -> None:
     made = plan_of_exec(document(execCPUAffinity={"initial": "1", "final": "0-2,5"}))
     assert (cpus(made, OPEN), cpus(made, PROCESS)) == ([(1,)], [(0, 1, 2, 5)])
     assert isinstance(made.stages[PROCESS][0], SetAffinity)
+
+
+def test_exec_takes_over_the_profile_that_confines_the_container() -> None:
+    container = {"process": document(apparmorProfile="own")}
+    for wanted, profile in ((document(), "own"), (document(apparmorProfile="other"), "other")):
+        made = plan_of_exec(wanted, container)
+        assert [one.profile for one in made.stages[HOST] if isinstance(one, CheckAppArmor)] == [profile]
 
 
 def test_the_containers_affinity_is_for_exec_only() -> None:
