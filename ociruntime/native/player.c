@@ -11,9 +11,10 @@
  * layout of the tape is described once, in core/launch/tape.py.
  *
  * argv[1] is the descriptor of the tape, in decimal. Exit status: 1 a record
- * failed (told to the report descriptor) or the peer is gone, 121 no valid tape:
- * a container whose program is /proc/1/exe executes this file a second time, and
- * execve has no reason to refuse, so the player says why nothing runs.
+ * failed (told to the report descriptor) or the peer is gone, 128 + n signal n
+ * has come, 121 no valid tape: a container whose program is /proc/1/exe executes
+ * this file a second time, and execve has no reason to refuse, so the player says
+ * why nothing runs.
  */
 #include "freestanding.h"
 
@@ -27,7 +28,11 @@
 #define EXIT_FAILED 1
 #define EXIT_NO_TAPE 121
 
-/* From fcntl.h and sys/mman.h, which belong to a C library. */
+/* From fcntl.h, signal.h and sys/mman.h, which belong to a C library. */
+#define SIGHUP 1
+#define SIGINT 2
+#define SIGTERM 15
+#define SA_RESTORER 0x04000000
 #define SEEK_END 2
 #define PROT_READ_WRITE 3
 #define MAP_PRIVATE 0x02
@@ -48,6 +53,12 @@ struct tape {
     struct record records[];
 };
 
+static _Noreturn void
+ended(int number)
+{
+    leave(128 + number); /* as a shell tells of it */
+}
+
 static const char NO_PROGRAM[] =
     "exec /proc/self/exe: exec format error (ENOEXEC); until the container's program runs this is the runtime's own, "
     "so name a file of the image in process.args\n";
@@ -61,6 +72,32 @@ refuse(const char *line, u64 length)
 {
     syscall6(__NR_write, 2, (u64)line, length, 0, 0, 0);
     leave(EXIT_NO_TAPE);
+}
+
+/* As the kernel takes it, on both machines (asm/signal.h). */
+struct action {
+    u64 handler; /* 0: SIG_DFL */
+    u64 flags;
+    u64 restorer;
+    u64 mask;
+};
+
+/*
+ * The kernel spares the first process of a pid namespace every signal that it
+ * does not handle, so a container that waits for `start`, or is just about to
+ * execute its program, would be deaf to the one that ends it. What the caller
+ * ignores stays ignored, for the program inherits that.
+ */
+static void
+end_by(int number)
+{
+    struct action action;
+
+    if (failed(syscall6(__NR_rt_sigaction, (u64)number, 0, (u64)&action, sizeof action.mask, 0, 0)) || action.handler != 0)
+        return;
+    action.handler = action.restorer = (u64)ended;
+    action.flags = SA_RESTORER;
+    syscall6(__NR_rt_sigaction, (u64)number, (u64)&action, 0, sizeof action.mask, 0, 0);
 }
 
 /* The mapped tape, its descriptor closed: the container's program must not inherit it. */
@@ -125,6 +162,9 @@ entry(const u64 *stack)
 
     /* argc, argv[0], argv[1] */
     tape = load(stack[0] > 1 ? (const char *)stack[2] : 0);
+    end_by(SIGHUP);
+    end_by(SIGINT);
+    end_by(SIGTERM);
     for (u64 index = 0; index < tape->count; index++) {
         u64 flags = tape->records[index].flags;
         u64 result = play(tape, index);
