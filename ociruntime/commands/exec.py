@@ -145,6 +145,9 @@ def container_process(name: str, args: Arguments) -> dict[str, Any]:
     container = open_container(Kernel(), name, args.g)
     try:
         spec = loads(container.read(CONFIG), f"{container.path}/{CONFIG}")
+    except FileNotFoundError:
+        container.load()  # knows better why, where it is another runtime's
+        raise
     finally:
         container.close()
     return spec["process"] if isinstance(spec, dict) and "process" in spec else {"cwd": "/"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -122,6 +123,45 @@ def test_list(pair: Pair) -> None:
     reference, ours = (json.loads(outcome.out) for outcome in pair.call("list", "--format", "json"))
     assert list(ours[0]) == list(reference[0])
     assert ours[0]["owner"] == reference[0]["owner"] == "root"
+
+
+@pytest.mark.parametrize("peer", ["runc", "crun"])
+def test_a_container_of_another_runtime_is_left_alone(box: Box, peer: str) -> None:
+    """Under one --root: nothing is known of its processes and cgroups, so nothing is done to it."""
+    runtime = shutil.which(peer)
+    if not runtime:
+        pytest.skip(f"this machine has no {peer}")
+    box.spec["ociVersion"] = "1.0.2"
+    box.root.mkdir()
+    theirs = copy.copy(box)
+    theirs.runtime = runtime
+    made = theirs.run("sleep", "1000", options=("--detach",))
+    if made.status:
+        pytest.skip(f"{peer} does not run here: {made.err}")
+    before = sorted(path.name for path in (box.root / box.name).iterdir())
+    try:
+        for words in ("state", "start", "kill", "delete", "delete --force", "pause", "ps", "update", "exec ID true"):
+            outcome = box.call(*(words.replace("ID", box.name) if "ID" in words else f"{words} {box.name}").split())
+            assert outcome.status == (255 if "ID" in words else 1)
+            assert "was created by another runtime" in outcome.err, words
+        listed = box.call("list", "--quiet")
+        assert (listed.status, listed.out) == (0, "") and "was created by another runtime" in listed.err
+        assert sorted(path.name for path in (box.root / box.name).iterdir()) == before
+    finally:
+        theirs.call("delete", "--force", box.name)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "garbage", "null", '{"startTime":'])
+def test_a_damaged_state_spoils_no_list(box: Box, content: str) -> None:
+    box.up()
+    state = box.root / box.name / "state.json"
+    whole = state.read_text()
+    state.write_text(content)
+    refused = box.call("state", box.name)
+    assert refused.status == 1 and box.records()[-1]["code"] == "state-damaged"
+    listed = box.call("list", "--quiet")
+    assert (listed.status, listed.out) == (0, "") and "state.json is damaged" in listed.err
+    state.write_text(whole)
 
 
 def test_ps(pair: Pair) -> None:

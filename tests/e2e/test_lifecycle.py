@@ -97,6 +97,22 @@ def test_create_of_a_taken_id(box: Box) -> None:
     assert box.state()["status"] == "created"
 
 
+def test_the_longest_id(box: Box) -> None:
+    """As long as the name of a file may be; the keyring and the cgroup are called by it, too."""
+    short, box.name = box.name, (box.name + "x" * 255)[:255]
+    box.linux["cgroupsPath"] = f"/{short}"
+    try:
+        box.up()
+        assert box.exec("echo", "here").out == "here\n"
+        assert box.call("list", "-q").out == box.name + "\n"
+        assert box.delete("--force").status == 0
+        box.write()
+        assert box.call("create", box.name + "x").status == 1
+    finally:
+        box.delete("--force")
+        box.name = short
+
+
 def test_two_creates_at_once_one_wins(box: Box) -> None:
     box.process["args"] = ["sleep", "1000"]
     box.write()

@@ -6,6 +6,7 @@ import posix as os
 
 from ociruntime.core.errors import StateError
 from ociruntime.core.kernel import Kernel
+from ociruntime.core.log import LOG
 from ociruntime.core.state.status import document_for, status
 from ociruntime.core.state.store import open_container
 
@@ -43,6 +44,9 @@ def _one(kernel: Kernel, name: str, g: Globals, owners: dict[int, str]) -> dict[
     try:
         document = container.load()
         shown = document_for(container, document, status(container, document))
+    except StateError as error:
+        LOG.warning(error.what)
+        return None
     finally:
         container.close()
     uid = document.get("uid", os.geteuid())

@@ -14,7 +14,7 @@ import posix as os
 import select
 
 from ociruntime.core import paths
-from ociruntime.core.errors import HostError, StateError
+from ociruntime.core.errors import Failure, HostError, StateError
 from ociruntime.core.jsonio import dumps, loads
 
 TYPE_CHECKING = False
@@ -70,15 +70,34 @@ class Container:
         self.kernel.renameat(self.fd, f".{name}", name)
 
     def load(self) -> dict[str, Any]:
-        """The state document; {} where a create was killed before it wrote one."""
+        """The state document; {} where a create was killed before it wrote one. StateError for another runtime's."""
         try:
             content = self.read(STATE)
         except FileNotFoundError:
+            if any(name != CONFIG and name[0] != "." for name in self.kernel.listdir(self.fd)):
+                raise self._foreign() from None
             return {}
-        document = loads(content, f"{self.path}/{STATE}")
+        try:
+            document = loads(content, f"{self.path}/{STATE}")
+        except Failure:
+            document = None
         if not isinstance(document, dict):
-            raise StateError(f"{self.path}/{STATE} is damaged", code="state-damaged", hint="delete --force removes it")
+            raise StateError(
+                f"{self.path}/{STATE} is damaged",
+                code="state-damaged",
+                hint="end its processes, and remove its cgroups and this directory: no record of them is left",
+            )
+        if "startTime" not in document:
+            raise self._foreign()
         return document
+
+    def _foreign(self) -> StateError:
+        """Nothing is done to it: its processes and cgroups are on a record that cannot be read."""
+        return StateError(
+            f"container {self.id} was created by another runtime",
+            code="state-foreign",
+            hint=f"use that one, or another --root than {self.root}",
+        )
 
     def save(self, document: dict[str, Any]) -> None:
         self.write(STATE, dumps(document).encode())

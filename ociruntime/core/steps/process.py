@@ -173,7 +173,7 @@ class JoinKeyring(Step):
             if self.label:
                 write_proc(kernel, scene.proc, "self/attr/keycreate", b"")
         if self.search:
-            description = bytearray(256)  # "keyring;uid;gid;permissions;name"
+            description = bytearray(512)  # "keyring;uid;gid;permissions;name", the name of up to 260
             kernel.keyctl(KEYCTL_DESCRIBE, serial, description, len(description))
             permissions = int(description.split(b";")[3], 16)
             kernel.keyctl(KEYCTL_SETPERM, serial, permissions | self.search)

@@ -36,8 +36,8 @@ def test_a_missing_one_does_not_exist(kept: Container) -> None:
 
 def test_what_was_saved_is_loaded(kept: Container) -> None:
     assert kept.load() == {}
-    kept.save({"pid": 5, "ü": "\n"})
-    assert kept.load() == {"pid": 5, "ü": "\n"}
+    kept.save({"pid": 5, "startTime": 1, "ü": "\n"})
+    assert kept.load() == {"pid": 5, "startTime": 1, "ü": "\n"}
     assert sorted(os.listdir(kept.path)) == [STATE]
 
 
@@ -61,7 +61,7 @@ def test_who_waited_for_a_lock_on_what_is_gone(kept: Container) -> None:
 
 
 def test_without_a_pid_it_is_creating_while_someone_is_at_it(kept: Container) -> None:
-    kept.save({"pid": 0})
+    kept.save({"pid": 0, "startTime": 0})
     other = open_container(Kernel(), "one", Globals(root=kept.root))
     assert status(other, other.load()) == CREATING
     kept.unlock()
