@@ -90,6 +90,10 @@ def isdir(path: str) -> bool:
     return _mode(path, True) & 0o170000 == 0o040000
 
 
+def isblock(path: str) -> bool:
+    return path.startswith("/") and _mode(path, True) & 0o170000 == 0o060000
+
+
 def exists(path: str) -> bool:
     return _mode(path, True) != 0
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # What the script does in another way: unshare(1), nsenter(1) and capsh(1) have options for it, mount(8) opens the
 # source of a bind itself, and the shell moves itself into its cgroups.
 ELSEWHERE: tuple[type[Step], ...] = (
-    mount.OpenBind, root.OpenRootfs, root.PivotRoot, root.MoveRoot, root.ChangeRoot,
+    mount.OpenBind, mount.OpenFilesystem, root.OpenRootfs, root.PivotRoot, root.MoveRoot, root.ChangeRoot,
     cgroup.OpenCgroup, cgroup.OpenTasks, ns.OpenNamespace, ns.Unshare, ns.TimeOffsets, ns.BecomeRoot,
     process.RaiseHardLimit, process.CheckIds, process.SetGroups, process.NoNewPrivileges,
     program.EnterCwd, program.FindHome, program.FindProgram, labels.OpenLabelProc, devices_made.OpenDevice,

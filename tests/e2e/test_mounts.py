@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,32 @@ def test_recursive_attribute_of_a_new_file_system(box: Box, fstype: str, option:
     """It is the first of its tree; runc forgets it there."""
     box.mount("/mnt", fstype, fstype, option)
     assert option[1:] in mounted(box, "/mnt")[0]
+
+
+@pytest.fixture(params=["--read-only", ""])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A block device with a file system on it."""
+    image = tmp_path / "image"
+    image.write_bytes(b"")
+    os.truncate(image, 8 << 20)
+    for tool in ("mkfs.ext4", "losetup"):
+        if not shutil.which(tool):
+            pytest.skip(f"this machine has no {tool}")
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    command = ["losetup", "--find", "--show", *request.param.split(), str(image)]
+    attached = subprocess.run(command, capture_output=True, text=True, check=False)
+    if attached.returncode:
+        pytest.skip(f"this machine has no loop device: {attached.stderr}")
+    yield attached.stdout.strip()
+    subprocess.run(["losetup", "--detach", attached.stdout.strip()], check=True)
+
+
+@pytest.mark.parametrize("option", ["ro", "rro"])
+def test_a_read_only_disk(box: Box, disk: str, option: str) -> None:
+    """Device rules are for the program; the runtime mounts a disk that they do not allow, read-only for good."""
+    box.mount("/mnt", disk, "ext4", option)
+    options, _, fstype, sb = mounted(box, "/mnt")
+    assert fstype == "ext4" and "ro" in options and "ro" in sb
 
 
 def test_locked_flags_stay_and_stop_nobody(box: Box) -> None:

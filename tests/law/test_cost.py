@@ -55,7 +55,7 @@ BUDGETS = {
     "pause": (31, 2500),
     "resume": (31, 2500),
     "update": (41, 3500),
-    "run": (98, 10050),
+    "run": (98, 10100),
 }
 # Commands that act on a container that exists do not plan one; update plans limits.
 NO_PLAN = {"start", "state", "kill", "delete", "list", "ps", "pause", "resume"}

@@ -17,6 +17,7 @@ from ociruntime.core.steps.mount import (
     MountFilesystem,
     MountTmpfsCopy,
     OpenBind,
+    OpenFilesystem,
     Remount,
 )
 
@@ -104,21 +105,23 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) 
     if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
         attr_set &= ~MOUNT_ATTR_RDONLY  # see contribute_readonly
     kind = MountTmpfsCopy if options.tmpcopyup and fstype == "tmpfs" else MountFilesystem
-    draft.add(
-        MOUNTS,
-        kind(
-            origin=origin,
-            destination=destination,
-            fstype=fstype,
-            source=mount.get("source") or "",
-            data=(*options.data, *_label(draft, fstype)),
-            super=tuple(options.super),
-            attr_set=attr_set,
-            propagation=tuple(options.propagation),
-            shown_options=shown(mount),
-            symlinks=fstype not in ORDINARY,
-        ),
-    )
+    asked: dict[str, Any] = {
+        "origin": origin,
+        "destination": destination,
+        "fstype": fstype,
+        "source": mount.get("source") or "",
+        "data": (*options.data, *_label(draft, fstype)),
+        # Of the file system as well as of the mount, as with mount(2): a disk that is read-only is not opened else
+        "super": (*options.super, *["ro"][: bool(attr_set & MOUNT_ATTR_RDONLY)]),
+        "attr_set": attr_set,
+        "propagation": tuple(options.propagation),
+        "shown_options": shown(mount),
+        "symlinks": fstype not in ORDINARY,
+        "key": f"disk{origin.rpartition('/')[2]}" if paths.isblock(mount.get("source") or "") else "",
+    }
+    if asked["key"]:
+        draft.add(OPEN, OpenFilesystem(**asked))
+    draft.add(MOUNTS, kind(**asked))
 
 
 def _label(draft: Draft, fstype: str) -> tuple[str, ...]:

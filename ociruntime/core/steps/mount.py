@@ -94,6 +94,7 @@ class MountFilesystem(Attributes):
     data: tuple[str, ...] = ()  # options of the file system, "size=64k" or "newinstance"
     super: tuple[str, ...] = ()
     symlinks: bool = True  # False: the destination must be a directory without any link in its path
+    key: str = ""  # of the handle, where OpenFilesystem has made the mount already
 
     def describe(self) -> str:
         options = self.shown_options or ",".join(self.data)
@@ -103,7 +104,7 @@ class MountFilesystem(Attributes):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         mode = self.inherited_mode(kernel, scene)
         target = self.open_target(kernel, scene)
-        self.attach(kernel, scene, self.make(kernel, mode), target)
+        self.attach(kernel, scene, scene.handles.pop(self.key) if self.key else self.make(kernel, mode), target)
 
     def inherited_mode(self, kernel: Kernel, scene: Scene) -> str:
         """A tmpfs takes the mode of the directory that it covers unless told otherwise (as with runc and crun)."""
@@ -176,6 +177,16 @@ class MountFilesystem(Attributes):
         finally:
             for descriptor in opened:
                 kernel.close(descriptor)
+
+
+class OpenFilesystem(MountFilesystem):
+    """One on a block device, which the container's own device rules need not allow: the parent opens it."""
+
+    def describe(self) -> str:
+        return f"exec {{{self.key}}}<{quoted(self.source)}"
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        scene.handles[self.key] = self.make(kernel)
 
 
 class MountTmpfsCopy(MountFilesystem):
