@@ -75,6 +75,14 @@ def joined_host_namespace(spec: Spec) -> Iterator[Finding]:
             yield f"/linux/namespaces/{index}/path", f"{path} is the {item['type']} namespace of this host", ""
 
 
+def mappings(spec: Spec) -> Iterator[Finding]:
+    """Mappings of ids belong to a user namespace; without one they are ignored, and root is the host's."""
+    linux = spec.get("linux", {})
+    if "user" not in _types(spec) and (linux.get("uidMappings") or linux.get("gidMappings")):
+        name = "uidMappings" if linux.get("uidMappings") else "gidMappings"
+        yield f"/linux/{name}", f"{name} without a user namespace", 'add {"type": "user"} to linux.namespaces'
+
+
 def capability(spec: Spec) -> Iterator[Finding]:
     """Some capabilities are as good as the host, unless a user namespace of its own weakens them."""
     if "user" in _types(spec):
@@ -164,6 +172,7 @@ def propagation(spec: Spec) -> Iterator[Finding]:
 RISKS: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     host_namespace,
     joined_host_namespace,
+    mappings,
     capability,
     no_seccomp,
     privileges,

@@ -135,6 +135,13 @@ def test_user_namespace_maps_and_devices(box: Box) -> None:
     assert outcome.lines[2:] == ["0", "1"]
 
 
+def test_maps_without_a_user_namespace_mean_nothing(box: Box) -> None:
+    """As with runc and crun; `validate` warns."""
+    mapped(box)
+    box.namespaces("pid", "mount", "uts", "ipc", "network")
+    assert box.run("cat", "/proc/self/uid_map").out.split() == ["0", "0", "4294967295"]
+
+
 def test_a_device_that_the_host_has_not_got(box: Box) -> None:
     """In a user namespace nobody may make one, and there is none to bind."""
     mapped(box)

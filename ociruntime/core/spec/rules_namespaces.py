@@ -55,17 +55,14 @@ def hidden_paths(spec: Spec) -> Iterator[Finding]:
 
 
 def id_mappings(spec: Spec) -> Iterator[Finding]:
-    """A new user namespace has user and group ids; without one, mappings mean nothing.
+    """A new user namespace has user and group ids.
 
-    Mappings beside the path of a user namespace are ignored: podman writes them.
+    Mappings without one, or beside the path of one, are ignored: podman writes them, runc and crun take them.
     """
     linux = spec.get("linux", {})
     namespaces = _namespaces(spec)
     for kind in ("uid", "gid"):
         mappings = linux.get("uidMappings") if kind == "uid" else linux.get("gidMappings")
-        if mappings and "user" not in namespaces:
-            hint = 'add {"type": "user"} to linux.namespaces'
-            yield f"/linux/{kind}Mappings", f"{kind}Mappings without a user namespace", hint
         if not mappings and namespaces.get("user") == "":
             yield "/linux", f"the new user namespace has no {kind}Mappings", f"add linux.{kind}Mappings"
 

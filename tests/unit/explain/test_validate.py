@@ -125,6 +125,11 @@ FOUND: list[tuple[str, str, Edit]] = [
     ("risk-host-namespace", "/linux/namespaces", without("pid")),
     ("risk-host-namespace", "/linux/namespaces", without("network")),
     ("risk-joined-host-namespace", "/linux/namespaces/3/path", namespace("ipc", "/proc/self/ns/ipc")),
+    (
+        "risk-mappings",
+        "/linux/uidMappings",
+        linux(uidMappings=[{"containerID": 0, "hostID": 1000, "size": 1}]),
+    ),
     ("risk-no-seccomp", "/linux/seccomp", linux(seccomp={"defaultAction": "SCMP_ACT_ALLOW"})),
     ("risk-no-seccomp", "/linux", lambda document: document["linux"].pop("seccomp")),
     ("risk-privileges", "/process", process(user={"uid": 5, "gid": 5}, noNewPrivileges=False)),

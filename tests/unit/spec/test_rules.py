@@ -94,7 +94,6 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("host_name", "/domainname", linux("pid") | {"domainname": "a"}),
     ("hidden_paths", "/linux/maskedPaths", linux("pid", maskedPaths=["/proc/kcore"])),
     ("hidden_paths", "/linux/readonlyPaths", linux(readonlyPaths=["/proc/sys"])),
-    ("id_mappings", "/linux/uidMappings", linux("pid", uidMappings=[MAPPING])),
     ("id_mappings", "/linux", linux("user", uidMappings=[MAPPING])),
     ("id_mappings", "/linux", linux("user", gidMappings=[MAPPING], uidMappings=[])),
     ("id_range", "/linux/uidMappings/0/size", userns(uidMappings=[MAPPING | {"size": 0}])),
