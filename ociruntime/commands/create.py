@@ -67,7 +67,7 @@ OPTIONS = (
 def create_options(args: Arguments, *, detach: bool) -> CreateOptions:
     """What `create` and `run` have in common, as a record."""
     return CreateOptions(
-        bundle=paths.abspath(args.text("--bundle", ".") or "."),
+        bundle=paths.realpath(args.text("--bundle", ".") or "."),  # hooks of delete may come after a link has gone
         config=args.text("--config") and paths.abspath(args.text("--config")),
         console_socket=args.text("--console-socket"),
         pidfd_socket=args.text("--pidfd-socket"),

@@ -109,6 +109,18 @@ def test_bundle_by_relative_and_absolute_path(box: Box) -> None:
         assert (outcome.status, outcome.out) == (0, "here\n"), outcome
 
 
+def test_a_bundle_by_a_link(box: Box) -> None:
+    """The state names the directory itself, as with runc and crun."""
+    box.process["args"] = ["sleep", "1000"]
+    box.write()
+    link = box.place / "link"
+    link.symlink_to("bundle")
+    assert box.call("create", "--bundle", str(link), box.name).status == 0
+    link.unlink()
+    assert box.state()["bundle"] == str(box.bundle)
+    assert box.start().status == 0 and box.exec("true").status == 0
+
+
 def test_config_from_another_file(box: Box) -> None:
     box.process["args"] = ["echo", "other"]
     box.write()
