@@ -160,7 +160,7 @@ def test_a_bound_dev_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_last_mount_on_dev_is_what_counts(tmp_path: Path) -> None:
     tmpfs, bind = {"destination": "/dev", "type": "tmpfs"}, {"destination": "/dev/", "source": "/x", "type": "bind"}
-    made = [steps(plan(tmp_path, spec(mounts=order)), MOUNTS, MakeDevice) for order in ([tmpfs, bind], [bind, tmpfs])]
+    made = [steps(plan(tmp_path, spec(mounts=order)), DEVICES, MakeDevice) for order in ([tmpfs, bind], [bind, tmpfs])]
     assert [bool(each) for each in made] == [False, True]
 
 
