@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
+    from typing import Any
 
 HOME = __file__.rpartition("/")[0]
 # Of the hot tier, and never loaded: what type checkers read.
@@ -25,6 +26,7 @@ LATE = ("termios",)
 # processes of a create share a page of it until one of them writes there: so what the child uses lies together.
 FIRST = ("kernel", "launch.child", "steps.mount", "steps.root", "steps.process", "steps.devices", "steps.masks")
 ENGINES = ("create", "run")
+ENOUGH = 20  # times that code has to run until it is adapted; CPython 3.11 begins after 8
 MET = (
     "spec.rules",
     "spec.rules_namespaces",
@@ -86,7 +88,35 @@ def prepare() -> None:
         _load(f"ociruntime.core.lifecycle.{command}")
     for name in MET:
         _load(f"ociruntime.core.{name}")
+    try:
+        _practise()
+    except Exception:  # noqa: BLE001 -- on a host where nothing can be planned; then there is nothing to be fast at
+        pass
     gc.collect()
+
+
+def _practise() -> None:
+    """Plan some container, without making one: the interpreter adapts its code to what it meets (PEP 659)."""
+    from ociruntime import cli
+    from ociruntime.commands import create
+    from ociruntime.commands.spec import example
+    from ociruntime.core.kernel import Kernel
+    from ociruntime.core.lifecycle.bring_up import new_document
+    from ociruntime.core.lifecycle.probe import probe_host
+    from ociruntime.core.plan.build import build
+    from ociruntime.core.spec.check import check
+
+    spec: Any = example(cgroup_namespace=True)
+    spec["process"]["terminal"] = False
+    spec["root"]["path"] = HOME
+    spec["linux"]["resources"]["memory"] = {"limit": 1 << 30}
+    for _ in range(ENOUGH):
+        words = cli.parse(cli.GLOBALS, ["--root", HOME, "create", "-b", HOME, "practice"], interspersed=False)
+        seen = cli.parse(create.OPTIONS, words.operands[1:], interspersed=True)
+        options = create.create_options(seen, detach=True)
+        check(spec)
+        plan = build(spec, "practice", options, cli.globals_from(words), probe_host(Kernel()))
+        new_document(spec, plan, options)
 
 
 def prepare_rare() -> bytes:
