@@ -105,6 +105,8 @@ def _filesystem(draft: Draft, mount: Mount, options: MountOptions, origin: str) 
     if fstype == "tmpfs" and attr_set & MOUNT_ATTR_RDONLY:
         attr_set &= ~MOUNT_ATTR_RDONLY  # see contribute_readonly
     kind = MountTmpfsCopy if options.tmpcopyup and fstype == "tmpfs" else MountFilesystem
+    if any(len(option) > 200 and option.startswith("lowerdir=") for option in options.data):
+        from ociruntime.core.steps.layers import MountLayers as kind
     asked: dict[str, Any] = {
         "origin": origin,
         "destination": destination,

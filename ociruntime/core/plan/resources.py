@@ -21,10 +21,7 @@ POINTER = "/linux/resources"
 
 
 def as_meant(resources: Part, spec_version: str) -> Part:
-    """Resources in the words of today's specification.
-
-    Until 1.3 a client had no other way to leave pids.limit out than zero: podman 4.3 writes it for --pids-limit -1.
-    """
+    """Until 1.3 zero was how clients left pids.limit out: podman 4.3 writes it for --pids-limit -1."""
     pids = resources.get("pids") or {}
     if pids.get("limit") == 0 and int(spec_version.split(".")[1]) < 3:
         return {**resources, "pids": {**pids, "limit": -1}}

@@ -165,11 +165,10 @@ class DefaultLinks(Step):
         except FileExistsError:
             try:
                 kernel.unlinkat(directory, "ptmx")
+                kernel.symlinkat("pts/ptmx", directory, "ptmx")
             except OSError as error:
-                if error.errno == EBUSY:
-                    return  # something was mounted there: podman's --privileged with a user namespace binds the host's
-                raise
-            kernel.symlinkat("pts/ptmx", directory, "ptmx")
+                if error.errno != EBUSY:  # a mount: podman's --privileged with a user namespace binds the host's
+                    raise
 
 
 def _is_there(kernel: Kernel, directory: int, name: str) -> bool:

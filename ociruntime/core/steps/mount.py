@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 EINVAL = 22
-LONG_LAYERS = 200  # characters; fsconfig(2) takes 255 bytes
 LOOSENED = 0xF  # MOUNT_ATTR_RDONLY, NOSUID, NODEV and NOEXEC: those that are locked (mount_namespaces(7))
 
 
@@ -161,22 +160,13 @@ class MountFilesystem(Attributes):
             kernel.fsconfig_string(context, "source", self.source)
         for flag in self.super:
             kernel.fsconfig_flag(context, flag)
-        opened: list[int] = []
-        try:
-            for option in self.data:
-                key, has_value, value = option.partition("=")
-                if key == "lowerdir" and len(option) > LONG_LAYERS:
-                    from ociruntime.core.steps.layers import by_descriptor
-
-                    value = by_descriptor(kernel, value, opened)
-                if has_value:
-                    kernel.fsconfig_string(context, key, value)
-                else:
-                    kernel.fsconfig_flag(context, key)
-            kernel.fsconfig_create(context)
-        finally:
-            for descriptor in opened:
-                kernel.close(descriptor)
+        for option in self.data:
+            key, has_value, value = option.partition("=")
+            if has_value:
+                kernel.fsconfig_string(context, key, value)
+            else:
+                kernel.fsconfig_flag(context, key)
+        kernel.fsconfig_create(context)
 
 
 class OpenFilesystem(MountFilesystem):
@@ -205,7 +195,7 @@ class MountTmpfsCopy(MountFilesystem):
         above = open_in_root(kernel, scene.rootfs, self.destination, os.O_RDONLY | os.O_DIRECTORY)
         try:
             told = any(option.startswith(("mode=", "uid=", "gid=")) for option in self.data)
-            if mode or told:  # else the image has no such directory, and the one just made is not to be copied
+            if mode or told:  # else the directory was made for this mount
                 (copy_content if told else copy_tree)(kernel, below, above)
         finally:
             kernel.close(below)
