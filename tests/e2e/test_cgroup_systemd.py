@@ -66,6 +66,14 @@ def scoped(box: Box, tmp_path: Path) -> Iterator[Scoped]:
     assert not scoped.directory("pids").exists()
 
 
+def test_the_scope_is_mounted_in_the_runtimes_cgroup_namespace(scoped: Scoped) -> None:
+    """As for a privileged pod of Kubernetes: what is bound is there only once systemd has made it for the child."""
+    entry = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuid"]}
+    scoped.spec["mounts"].append(entry)
+    outcome = scoped.run("cat /sys/fs/cgroup/" + ("cgroup.procs" if V2 else "pids/cgroup.procs"))
+    assert outcome.status == 0 and outcome.lines[0] == "1", outcome
+
+
 def test_the_container_lives_in_its_scope(scoped: Scoped) -> None:
     scoped.up()
     assert scoped.shown("ActiveState") == "active"

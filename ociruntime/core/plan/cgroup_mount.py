@@ -78,10 +78,15 @@ class View:
         return host.cgroup_mounts[controller] + host.cgroup_self.get(controller, "/").rstrip("/"), MOUNT_ATTR_RDONLY
 
     def bind(self, controller: str, destination: str, key: str) -> None:
-        """Bind a cgroup directory. Opened by the parent where it may: the host's paths are its own."""
+        """Bind a cgroup directory. Opened by the parent where it may: the host's paths are its own.
+
+        A scope of systemd is there only once the child is, so that one is for the child to open.
+        """
         source, extra = self.source(controller)
         options = self.options
-        stage = OPEN if self.draft.host.mounts and self.draft.unshare & CLONE_NEWNS else MOUNTS
+        by_systemd = self.draft.cgroup.get("driver") == "systemd"
+        early = self.draft.host.mounts and self.draft.unshare & CLONE_NEWNS and not by_systemd
+        stage = OPEN if early else MOUNTS
         self.draft.add(
             stage,
             OpenBind(

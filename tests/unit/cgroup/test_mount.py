@@ -29,12 +29,14 @@ V1 = Host(
 MOUNT: Any = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuid"]}
 
 
-def drafted(host: Host, *, own: bool, paths: dict[str, str] | None = None, mount: Any = MOUNT) -> Draft:
+def drafted(
+    host: Host, *, own: bool, paths: dict[str, str] | None = None, mount: Any = MOUNT, driver: str = "cgroupfs"
+) -> Draft:
     draft = Draft({"ociVersion": "1.3.0"}, "box", CreateOptions(bundle="/b"), Globals(root="/r"), host)
     draft.unshare = CLONE_NEWNS | (CLONE_NEWCGROUP if own else 0)
     if paths is None:
         paths = {controller: f"{point}/box" for controller, point in host.cgroup_mounts.items()}
-    draft.cgroup = {"paths": paths}
+    draft.cgroup = {"paths": paths, "driver": driver}
     contribute_mount(draft, mount, "/mounts/4")
     return draft
 
@@ -63,6 +65,16 @@ def test_v2_without_a_namespace_is_the_containers_directory() -> None:
     assert sources(drafted(V2, own=False)) == [("/cg/box", "/sys/fs/cgroup", True)]
     writable = {**MOUNT, "options": []}
     assert sources(drafted(V2, own=False, mount=writable)) == [("/cg/box", "/sys/fs/cgroup", False)]
+
+
+@pytest.mark.parametrize("host", [V1, V2], ids=["v1", "v2"])
+def test_a_scope_is_opened_once_systemd_has_made_it(host: Host) -> None:
+    """For which it wants to know the child."""
+    binds = [[step for step in drafted(host, own=False, driver=driver).stages[OPEN]] for driver in DRIVERS]
+    assert [bool(each) for each in binds] == [True, False]
+
+
+DRIVERS = ("cgroupfs", "systemd")
 
 
 def test_without_a_cgroup_of_its_own_nothing_can_be_written() -> None:
