@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
 from ociruntime.core.errors import ConfigError, HookError, StepError
+from ociruntime.core.kernel import Kernel
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act, undo
 from ociruntime.core.launch.parent import describe_tape
+from ociruntime.core.lifecycle.begin import begin, hear_beginning
 from ociruntime.core.plan.draft import LastCall
 from ociruntime.core.steps.base import Scene, Step
 from tests.unit.recorder import Recorder
@@ -107,3 +110,16 @@ def test_the_tape_is_told_by_its_deeds() -> None:
         LastCall(name="execve", shown="exec x"),
     ]
     assert describe_tape(calls, b"-1,0,1,2") == [[1, "drop", "/c"], [3, "exec x", ""]]
+
+
+def test_a_program_that_nobody_can_begin_any_more_is_no_failure() -> None:
+    """Init was killed: its status tells, as it does when that happens a moment later."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours:
+        begin(Kernel(), ours.fileno())
+    ours, theirs = socket.socketpair()
+    with theirs:
+        begin(Kernel(), theirs.fileno())
+        assert ours.recv(10) == b"\n"
+    hear_beginning(Kernel(), ours.detach(), {})
