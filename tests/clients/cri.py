@@ -51,11 +51,12 @@ class Cri:
         namespaces: dict[str, str] = OWN_PROCESSES,
         *,
         name: str = "pod",
+        privileged: bool = False,
         **linux: Any,
     ) -> str:
         """Run a sandbox; its id. `linux` is for LinuxPodSandboxConfig."""
         shutil.rmtree(self._logs, ignore_errors=True)
-        context = {"namespace_options": namespaces}
+        context = {"namespace_options": namespaces, "privileged": privileged}
         config = self.messages.PodSandboxConfig(
             metadata={"name": f"clients-{name}", "uid": f"clients-{name}", "namespace": "clients"},
             hostname=hostname,

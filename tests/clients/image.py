@@ -28,6 +28,7 @@ cg=/sys/fs/cgroup
 case $1 in
 memory) cat $cg/memory.max 2>/dev/null || cat $cg/memory/memory.limit_in_bytes ;;
 reservation) cat $cg/memory.low 2>/dev/null || cat $cg/memory/memory.soft_limit_in_bytes ;;
+swap) cat $cg/memory.swap.max 2>/dev/null || cat $cg/memory/memory.memsw.limit_in_bytes ;;
 pids) cat $cg/pids.max 2>/dev/null || cat $cg/pids/pids.max ;;
 cpu) cat $cg/cpu.max 2>/dev/null || cat $cg/cpu/cpu.cfs_quota_us $cg/cpu/cpu.cfs_period_us | xargs echo ;;
 shares) cat $cg/cpu.weight 2>/dev/null || cat $cg/cpu/cpu.shares ;;

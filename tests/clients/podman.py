@@ -61,12 +61,15 @@ class Podman:
         self._made = False
         self._line: list[str | Path] = [*home.prefix, "podman", *(["--runtime", "ociruntime"] if runtime else [])]
 
-    def __call__(self, *args: str | Path, stdin: str | None = None, descriptor: Path | None = None) -> Done:
-        """Run podman; `descriptor` is a file that it has open as descriptor 3."""
+    def __call__(
+        self, *args: str | Path, stdin: str | None = None, descriptor: Path | None = None, activated: bool = False
+    ) -> Done:
+        """Run podman; `descriptor` is a file that it has open as descriptor 3, `activated` as systemd would do it."""
         self._made |= args[0] in ("create", "play", "pod") or (args[0] == "run" and "--rm" not in args)
         line = [*self._line, *args]
         if descriptor:
-            line = ["sh", "-c", 'exec "$@" 3< "$0"', descriptor, *line]
+            told = "LISTEN_FDS=1 LISTEN_PID=$$" if activated else ""
+            line = ["sh", "-c", f'{told} exec "$@" 3< "$0"', descriptor, *line]
         # conmon leaves a file `oom` where it was started, if the container ran out of memory.
         return host.run(line, env=self.environment, stdin=stdin, cwd=self.home.folder)
 
@@ -105,7 +108,6 @@ class Podman:
             host.until(self._remove_containers, "podman rm: what it removes stays busy")
             if not rootless():
                 remove_pod_cgroups()
-
 
     def _remove_containers(self) -> bool:
         """False while podman's own clean-up, after a container's end, still holds files of it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,6 +207,15 @@ def test_kill_one_exec(box: Ctr) -> None:
     box.ok("task", "kill", "--exec-id", "one", "-s", "KILL", BOX)
     host.until(lambda: "4321" not in box.ok("task", "exec", "--exec-id", "two", BOX, "ps"), "the end of the exec")
     assert box.status(BOX) == "RUNNING"
+
+
+def test_the_shim_is_killed(box: Ctr) -> None:
+    """containerd then cleans up by itself: `delete --force` of the runtime ends what still runs."""
+    pid = box.pid(BOX)
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert Path(f"/proc/{shim}/comm").read_text().startswith("containerd-shim")
+    os.kill(shim, signal.SIGKILL)
+    host.until(lambda: not Path(f"/proc/{pid}").exists() and not box.status(BOX), "the end of the container")
 
 
 def test_no_checkpoint(box: Ctr) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -196,6 +197,29 @@ def test_stats(cri: Cri) -> None:
     stats = cri.service.ContainerStats(cri.container(box)).stats
     assert stats.memory.working_set_bytes.value > 0
     assert stats.cpu.usage_core_nano_seconds.value > 0
+
+
+@drivers
+def test_privileged(cri: Cri, same: Same, runtime: Path | None) -> None:
+    """In the host's cgroup namespace on cgroup v2, with its own cgroup mounted."""
+    if not runtime and not host.may_raise_limits():
+        pytest.skip("runc refuses to give a container CAP_SYS_RESOURCE, which nobody has here")
+    pod = cri.pod(privileged=True)
+    box = cri.start(pod, "box", *SLEEP, linux={"security_context": {"privileged": True}})
+    script = "mount -t tmpfs none /mnt && stat -f -c %T /mnt && ls /dev/kmsg && ls /sys/fs/cgroup | grep -c memory"
+    found = cri.execute(box, "sh", "-c", script)
+    assert found[0] == 0 and found[1].splitlines()[:2] == ["tmpfs", "/dev/kmsg"], found
+    same(found)
+
+
+def test_seccomp_profile_of_the_node(cri: Cri, same: Same, tmp_path: Path) -> None:
+    rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122}  # EDQUOT
+    (tmp_path / "profile.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    context = {"seccomp": {"profile_type": "Localhost", "localhost_ref": str(tmp_path / "profile.json")}}
+    box = cri.start(cri.pod(), "box", *SLEEP, linux={"security_context": context})
+    found = cri.execute(box, "mkdir", "/tmp/new")
+    assert found[0] == 1 and "quota" in found[1].lower(), found
+    same(found)
 
 
 def test_sysctl_of_a_pod(cri: Cri, same: Same) -> None:

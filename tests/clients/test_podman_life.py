@@ -249,6 +249,26 @@ def test_start_attached(podman: Podman, same: Same) -> None:
     same(done)
 
 
+def test_no_checkpoint(box: Podman, same: Same) -> None:
+    """Neither has CRIU here; the container must survive the question."""
+    assert box("container", "checkpoint", BOX).status == 125
+    assert box.ok("exec", BOX, "echo", "alive") == "alive"
+    same(box.status(BOX))
+
+
+@pytest.mark.skipif(rootless() or host.cgroup_version() == 2, reason="here the manager is systemd; see test_systemd.py")
+def test_the_other_cgroup_manager(podman: Podman, same: Same) -> None:
+    """systemd's, where there is no systemd: an error from the runtime, and nothing is left."""
+    other = ["--cgroup-manager", "systemd", "run", "--rm", "--network", "none", IMAGE, "true"]
+    if host.has_systemd():
+        pytest.skip("systemd runs here; see test_systemd.py")
+    done = podman(*other)
+    assert done.status == 127 and "bus" in done.err, done
+    mine = podman.ok("--cgroup-manager", "cgroupfs", *other[2:-1], "cat", "/proc/self/cgroup")
+    assert "/libpod_parent/libpod-" in mine
+    same(done.status)
+
+
 # --- exec -------------------------------------------------------------------
 
 EXECS = [

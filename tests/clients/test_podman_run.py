@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,11 @@ COPY_UP = sh("stat -f -c %T /etc; cat /etc/hosts | wc -l; id -un")
 DEVICES = sh("ls /dev | grep -v core; stat -c '%n %F %t %T %a' /dev/null /dev/zero /dev/tty /dev/ptmx")
 NO_SUCH_DEVICE = sh("mknod /tmp/new c 42 1; cat /tmp/new 2>&1")
 FORKS = sh("sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait")
+LOOPBACK = sh("ip -o link | grep -c LOOPBACK")
+QUOTA = ["--cpu-quota", "20000", "--cpu-period", "40000"]
+SWAP = rf"^({16 << 20}|{80 << 20})$"  # that of v1 counts memory too
 MAPPED = ["--uidmap", "0:100000:1000", "--gidmap", "0:100000:1000"]
+IMAGE_VOLUME = ["--mount", f"type=image,source={IMAGE},destination=/mnt"]
 UID_MAP = sh("id -u; cat /proc/self/uid_map")
 STATUS = "/proc/self/status"
 CAPS = sh("grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")
@@ -71,6 +76,7 @@ CASES = [
     Case("cap-add", ["--cap-drop", "all", "--cap-add", "net_admin"], CAPS, r"CapEff:\s0000000000001000"),
     Case("cap-drop-one", ["--cap-drop", "chown"], sh("chown 1 /tmp; echo $?"), r"^1$"),
     Case("privileged", ["--privileged"], sh("mount -t tmpfs none /mnt && grep -c ' /mnt ' /proc/mounts"), r"^1$"),
+    Case("privileged-mapped", ["--privileged", *MAPPED], sh("mount -t tmpfs x /mnt && echo y"), r"^y$", needs="root"),
     Case("no-new-privileges", ["--security-opt", "no-new-privileges"], ["grep", "NoNewPrivs", STATUS], r"1$"),
     Case("seccomp-default", [], ["grep", "Seccomp:", STATUS], r"2$"),
     Case("seccomp-off", ["--security-opt", "seccomp=unconfined"], ["grep", "Seccomp:", STATUS], r"0$"),
@@ -89,7 +95,11 @@ CASES = [
     Case("device-forbidden", [], sh("mknod /tmp/disk b 8 0 && cat /tmp/disk; echo $?"), r"^1$", needs="root"),
     Case("tmpfs", ["--tmpfs", "/data:rw,size=64k,mode=1700"], TMPFS, r"^tmpfs\n1700\ntmpfs\s+64 "),
     Case("tmpfs-noexec", ["--tmpfs", "/data:noexec"], sh("cp /bin/echo /data; /data/echo; echo $?"), r"^126$"),
+    Case("tmpfs-on-nothing", ["--tmpfs", "/new/place"], ["stat", "-c", "%a", "/new/place"], r"^1777$"),
     Case("tmpfs-copyup", ["--mount", "type=tmpfs,destination=/etc,tmpcopyup"], COPY_UP, r"^tmpfs\n\d+\nroot$"),
+    Case("devpts", ["--mount", "type=devpts,destination=/mnt"], sh("grep ' /mnt ' /proc/mounts"), r"^devpts "),
+    Case("image-volume", IMAGE_VOLUME, sh("ls /mnt/bin/sh && touch /mnt/new"), r"^/mnt/bin/sh$", 1),
+    Case("device-mapped", [*MAPPED, "--device", "/dev/kmsg"], sh("stat -c %u:%g /dev/kmsg"), r"^0:0$", needs="root"),
     Case("shm-size", ["--shm-size", "128k"], sh("df -k /dev/shm | tail -n1"), r"\s128 "),
     Case("volume-named", ["-v", "clients-volume:/data"], sh("touch /data/f; stat -c %U /data"), r"^root$"),
     # --- limits
@@ -99,6 +109,9 @@ CASES = [
     Case("cpu-shares", ["--cpu-shares", "512"], ["limit", "shares"], r"^\d+$", needs="cgroup"),
     Case("cpuset", ["--cpuset-cpus", "0"], sh("grep Cpus_allowed_list /proc/self/status"), r"\s0$", needs="cgroup"),
     Case("pids-limit", ["--pids-limit", "16"], ["limit", "pids"], r"^16$", needs="cgroup"),
+    Case("pids-unlimited", ["--pids-limit", "-1"], sh("limit pids; true"), r"^max$", needs="cgroup"),
+    Case("cpu-quota", QUOTA, ["limit", "cpu"], r"^20000 40000$", needs="cgroup"),
+    Case("memory-swap", ["--memory", "64m", "--memory-swap", "80m"], ["limit", "swap"], SWAP, needs="cgroup"),
     Case("pids-exceeded", ["--pids-limit", "3"], FORKS, status=2, needs="cgroup"),
     Case("ulimit", ULIMITS, sh("ulimit -Sn; ulimit -Hn; ulimit -c"), r"^99\n111\n0$"),
     Case("sysctl", ["--sysctl", f"{PORT_START}=77"], ["sysctl", "-n", PORT_START], r"^77$"),
@@ -109,12 +122,17 @@ CASES = [
     Case("init", ["--init"], sh("tr '\\0' ' ' < /proc/1/cmdline; echo $$"), r"(?s)init.*\n?[2-9]$"),
     Case("uidmap", MAPPED, UID_MAP, r"^0\n\s+0\s+100000\s+1000$", needs="root"),
     Case("userns-auto", ["--userns", "auto:size=999"], UID_MAP, r"^0\n.*\s999$", needs="auto"),
+    Case("keep-id-as", ["--userns", "keep-id:uid=200,gid=210"], ["id"], r"^uid=200.* gid=210", needs="user"),
+    Case("keep-groups", ["--group-add", "keep-groups"], ["id", "-G"], r"^0\b", needs="user"),
+    Case("nomap", ["--userns", "nomap"], ["cat", "/proc/self/uid_map"], r"^0\s+1\s+\d+$", needs="user"),
     Case("keep-id", ["--userns", "keep-id"], ["id", "-u"], rf"^{os.getuid()}$", needs="user"),
     Case("cgroupns-host", ["--cgroupns", "host"], sh("grep -c libpod /proc/self/cgroup"), r"^[1-9]", needs="root"),
     Case("cgroupns-private", ["--cgroupns", "private"], sh("cut -d: -f3 /proc/self/cgroup"), r"^/\n?", needs="root"),
     Case("cgroups-disabled", ["--cgroups", "disabled"], ["echo", "free"], r"^free$"),
     Case("network-none", ["--network", "none"], sh("ip -o link | wc -l"), r"^1$"),
-    Case("network-host", ["--network", "host"], sh("ip -o link | grep -c LOOPBACK"), r"^1$"),
+    Case("ipc-none", ["--ipc", "none"], sh("test -e /dev/shm || grep -c /dev/shm /proc/mounts"), r"^0$", 1),
+    Case("network-by-path", ["--network", "ns:/proc/self/ns/net"], LOOPBACK, r"^1$", needs="root"),
+    Case("network-host", ["--network", "host"], LOOPBACK, r"^1$"),
     Case("personality", ["--personality", "LINUX32"], ["uname", "-m"], r"^(i686|armv.*)$"),
     Case("annotation", ["--annotation", "org.example.a=b"], ["true"]),
     # --- what cannot be run
@@ -187,6 +205,24 @@ def test_preserve_fds(podman: Podman, same: Same, tmp_path: Path) -> None:
     same(done.out)
 
 
+def test_socket_activation(podman: Podman, same: Same, tmp_path: Path) -> None:
+    """sd_listen_fds(3): podman hands on what it was started with, and the runtime says whose it is."""
+    (tmp_path / "file").write_text("from outside\n")
+    script = ["sh", "-c", "echo $LISTEN_FDS $LISTEN_PID; cat <&3"]
+    options = ["--rm", "--network", "none"]
+    done = podman("run", *options, IMAGE, *script, descriptor=tmp_path / "file", activated=True)
+    assert (done.status, done.out) == (0, "1 1\nfrom outside\n"), done
+    same(done)
+
+
+def test_many_at_once(podman: Podman, same: Same) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        run = ["run", "--rm", "--network", "none", IMAGE, "echo"]
+        done = list(pool.map(lambda number: podman(*run, str(number)), range(6)))
+    assert [each.text for each in done] == [str(number) for number in range(6)], done
+    same(done)
+
+
 VOLUMES = [
     ("rw", "echo new > /data/file; cat /data/file", 0, "new"),
     ("ro", "cat /data/file; echo new > /data/file", 1, "old"),
@@ -221,22 +257,26 @@ def test_volume_with_mapped_owners(podman: Podman, same: Same, tmp_path: Path) -
     same(done.out)
 
 
-STAGES = ["prestart", "createRuntime", "poststart", "poststop"]
-"""Without createContainer and startContainer, which crun 1.8.1 cannot do under podman."""
+STAGES = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
 
 
-def test_hooks(podman: Podman, same: Same, tmp_path: Path) -> None:
-    """oci-hooks(5): podman puts them into config.json, each stage comes in its turn."""
+def test_hooks(podman: Podman, same: Same, tmp_path: Path, runtime: Path | None) -> None:
+    """oci-hooks(5): podman puts them into config.json, each stage comes in its turn.
+
+    crun 1.8.1 does not wait for startContainer's before it runs poststart's.
+    """
+    stages = [stage for stage in STAGES if runtime or stage != "startContainer"]
     (tmp_path / "hooks").mkdir()
-    for stage in STAGES:
+    for stage in stages:
         line = ["sh", "-c", f"cat; echo {stage} >> {tmp_path}/log"]  # crun minds who does not read
         hook = {"version": "1.0.0", "hook": {"path": "/bin/sh", "args": line}, "when": {"always": True}}
         (tmp_path / f"hooks/{stage}.json").write_text(json.dumps({**hook, "stages": [stage]}))
     options = ["--rm", "--network", "none", "-v", f"{tmp_path}:{tmp_path}"]
     done = podman("--hooks-dir", tmp_path / "hooks", "run", *options, IMAGE, "sh", "-c", f"cat {tmp_path}/log")
-    assert (done.status, done.out.split()[:2]) == (0, STAGES[:2]), done
-    assert (tmp_path / "log").read_text().split() == STAGES
-    same(done.out.split()[:2])
+    before_the_program = 4 if runtime else 3
+    assert (done.status, done.out.split()[:before_the_program]) == (0, stages[:before_the_program]), done
+    assert (tmp_path / "log").read_text().split() == stages
+    same(done.out.split()[:3])
 
 
 def test_volume_of_a_file(podman: Podman, same: Same, tmp_path: Path) -> None:
