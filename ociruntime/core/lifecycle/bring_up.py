@@ -56,7 +56,6 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
     container = reserve(kernel, container_id, g)
     launch = Launch(kernel, plan, container, new_document(spec, plan, options))
     try:
-        container.write(CONFIG, raw)
         container.save(launch.document)
         activated, _ = socket_activation(paths.environ("LISTEN_"), os.getpid())
         launch.prepare(options.preserve_fds + activated, listen=listen)
@@ -65,6 +64,7 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         child_hooks, parent_hooks = _hooks(kernel, spec, launch)
         launch.clone(child_hooks)
         launch.let_work()
+        container.write(CONFIG, raw)  # for exec and others, which have to wait for the lock
         container.prepare(launch.document)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
         container.commit()
