@@ -5,6 +5,7 @@ cri.proto says what is spoken; grpcio-tools compiles it when this module is firs
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -31,6 +32,16 @@ def _compiled() -> tuple[Any, Any]:
         os.chdir(here)
 
 
+class Calls:
+    """The calls of a service, each with the deadline of a command."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        return functools.partial(getattr(self._stub, name), timeout=host.SECONDS)
+
+
 class Cri:
     """One runtime handler of one containerd."""
 
@@ -42,7 +53,7 @@ class Cri:
         self._home = containerd.home
         self._logs = containerd.folder / "pods"
         self._channel = grpc.insecure_channel(f"unix://{containerd.socket}")
-        self.service = services.RuntimeServiceStub(self._channel)
+        self.service = Calls(services.RuntimeServiceStub(self._channel))
         self._pods: dict[str, Any] = {}
 
     def pod(
@@ -64,7 +75,7 @@ class Cri:
             linux={"cgroup_parent": self.parent(), "security_context": context, **linux},
         )
         request = self.messages.RunPodSandboxRequest(config=config, runtime_handler=self.handler)
-        identity: str = self.service.RunPodSandbox(request, timeout=host.SECONDS).pod_sandbox_id
+        identity: str = self.service.RunPodSandbox(request).pod_sandbox_id
         self._pods[identity] = config
         return identity
 
@@ -83,12 +94,12 @@ class Cri:
         request = self.messages.CreateContainerRequest(
             pod_sandbox_id=pod, config=config, sandbox_config=self._pods[pod]
         )
-        identity: str = self.service.CreateContainer(request, timeout=host.SECONDS).container_id
+        identity: str = self.service.CreateContainer(request).container_id
         return identity
 
     def start(self, pod: str, name: str, *command: str, **options: Any) -> str:
         identity = self.create(pod, name, *command, **options)
-        self.service.StartContainer(self.container(identity), timeout=host.SECONDS)
+        self.service.StartContainer(self.container(identity))
         return identity
 
     def container(self, identity: str) -> Any:
@@ -111,7 +122,7 @@ class Cri:
     def execute(self, identity: str, *command: str) -> tuple[int, str]:
         """Exit status and standard output of a command in the container (ExecSync)."""
         request = self.messages.ExecSyncRequest(container_id=identity, cmd=command, timeout=int(host.SECONDS))
-        answer = self.service.ExecSync(request, timeout=host.SECONDS)
+        answer = self.service.ExecSync(request)
         return answer.exit_code, answer.stdout.decode() + answer.stderr.decode()
 
     def stream(self, identity: str, *command: str, tty: bool) -> Stream:
@@ -123,13 +134,13 @@ class Cri:
 
     def stop(self, identity: str, seconds: int) -> None:
         request = self.messages.StopContainerRequest(container_id=identity, timeout=seconds)
-        self.service.StopContainer(request, timeout=host.SECONDS)
+        self.service.StopContainer(request)
 
     def remove_all(self) -> None:
         for pod in list(self._pods):
             request = self.messages.PodSandboxRequest(pod_sandbox_id=pod)
-            self.service.StopPodSandbox(request, timeout=host.SECONDS)
-            self.service.RemovePodSandbox(request, timeout=host.SECONDS)
+            self.service.StopPodSandbox(request)
+            self.service.RemovePodSandbox(request)
             del self._pods[pod]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import subprocess
+import threading
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,9 @@ class Stream:
         line = [*home.prefix, image.BUSYBOX, "nc", parts.hostname or "", str(parts.port)]
         self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin and self._process.stdout
+        self._deadline = threading.Timer(host.SECONDS, self._process.kill)  # what is read then has an end
+        self._deadline.daemon = True
+        self._deadline.start()
         self._to: IO[bytes] = self._process.stdin
         self._from: IO[bytes] = self._process.stdout
         self.output = ""
@@ -92,6 +96,7 @@ class Stream:
         """Read to the end; the command's exit status."""
         while self._receive():
             pass
+        self._deadline.cancel()
         self._to.close()
         self._from.close()
         self._process.wait(host.SECONDS)

@@ -176,9 +176,7 @@ def test_limits_and_update(cri: Cri, same: Same) -> None:
     limits = [cri.execute(box, "limit", name) for name in ("memory", "cpu")]
     assert limits == [(0, f"{64 << 20}\n"), (0, "50000 100000\n")]
     changed = {"memory_limit_in_bytes": 48 << 20, "cpu_quota": 25_000}
-    cri.service.UpdateContainerResources(
-        cri.messages.UpdateContainerResourcesRequest(container_id=box, linux=changed), timeout=host.SECONDS
-    )
+    cri.service.UpdateContainerResources(cri.messages.UpdateContainerResourcesRequest(container_id=box, linux=changed))
     limits += [cri.execute(box, "limit", name) for name in ("memory", "cpu")]
     assert limits[2:] == [(0, f"{48 << 20}\n"), (0, "25000 100000\n")]
     same(limits)
@@ -265,7 +263,7 @@ def test_exec_that_takes_too_long(cri: Cri, same: Same) -> None:
     box = cri.start(cri.pod(), "box", *SLEEP)
     request = cri.messages.ExecSyncRequest(container_id=box, cmd=["sleep", "4321"], timeout=1)
     with pytest.raises(grpc.RpcError) as error:
-        cri.service.ExecSync(request, timeout=host.SECONDS)
+        cri.service.ExecSync(request)
     assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert cri.execute(box, "sh", "-c", "ps | grep -c '[s]leep 4321'") == (1, "0\n")
     same(cri.status(box).state)
