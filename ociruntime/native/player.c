@@ -76,7 +76,7 @@ refuse(const char *line, u64 length)
 
 /* As the kernel takes it, on both machines (asm/signal.h). */
 struct action {
-    u64 handler; /* 0: SIG_DFL */
+    u64 handler;
     u64 flags;
     u64 restorer;
     u64 mask;
@@ -85,18 +85,13 @@ struct action {
 /*
  * The kernel spares the first process of a pid namespace every signal that it
  * does not handle, so a container that waits for `start`, or is just about to
- * execute its program, would be deaf to the one that ends it. What the caller
- * ignores stays ignored, for the program inherits that.
+ * execute its program, would be deaf to the one that ends it.
  */
 static void
 end_by(int number)
 {
-    struct action action;
+    struct action action = {(u64)ended, SA_RESTORER, (u64)ended, 0};
 
-    if (failed(syscall6(__NR_rt_sigaction, (u64)number, 0, (u64)&action, sizeof action.mask, 0, 0)) || action.handler != 0)
-        return;
-    action.handler = action.restorer = (u64)ended;
-    action.flags = SA_RESTORER;
     syscall6(__NR_rt_sigaction, (u64)number, (u64)&action, 0, sizeof action.mask, 0, 0);
 }
 

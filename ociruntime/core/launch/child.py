@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import LastCall, Plan
     from ociruntime.core.steps.base import Scene
 
-SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+SIGKILL = 9
+SIGNALS = tuple(number for number in range(1, 32) if number not in (SIGKILL, 19))  # 19: SIGSTOP
 SOCK_CLOEXEC = 0o2000000
 
 
@@ -141,7 +142,7 @@ def _make_tape(kernel: Kernel, plan: Plan, scene: Scene, *, waiting: bool) -> tu
 
 
 def _execute(kernel: Kernel, scene: Scene, tape: int) -> None:
-    for number in (SIGPIPE, SIGXFSZ):  # an interpreter ignores them, and so would the container's program
+    for number in SIGNALS:  # what an interpreter ignores, or whoever started it, as runc and crun do
         kernel.signal_default(number)
     kernel.prctl(PR_SET_PDEATHSIG, 0)
     kernel.setsigmask_empty()
