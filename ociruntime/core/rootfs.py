@@ -45,18 +45,25 @@ def parts_of(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def make_dir_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755, *, symlinks: bool = True) -> int:
-    """`mkdir -p` inside the root: an O_PATH descriptor of the directory. Raises OSError, ENOTDIR for a file."""
+def make_dir_in_root(
+    kernel: Kernel, root: int, path: str, mode: int = 0o755, *, symlinks: bool = True, led_to: bool = False
+) -> int:
+    """`mkdir -p` inside the root: an O_PATH descriptor of the directory. Raises OSError, ENOTDIR for a file.
+
+    `led_to`: what a link to nothing leads to is made, too; else it is no directory.
+    """
     flags = O_PATH | os.O_DIRECTORY
     try:
         return open_in_root(kernel, root, path, flags, symlinks=symlinks)
     except FileNotFoundError:
         pass
-    here, missing = _what_is_missing(kernel, root, path, symlinks)
+    here, missing = _what_is_missing(kernel, root, path, symlinks=symlinks, led_to=led_to)
     return _make_dirs(kernel, here, missing, mode)
 
 
-def _what_is_missing(kernel: Kernel, root: int, path: str, symlinks: bool) -> tuple[int, list[str]]:
+def _what_is_missing(
+    kernel: Kernel, root: int, path: str, *, symlinks: bool = True, led_to: bool = True
+) -> tuple[int, list[str]]:
     """The deepest directory on the way to `path`, opened, and the names that are missing below it, at least one.
 
     Where the way ends at a link to something that is not there, that is what is missing: images have such links,
@@ -65,7 +72,7 @@ def _what_is_missing(kernel: Kernel, root: int, path: str, symlinks: bool) -> tu
     for _ in range(MAX_LINKS):
         parts = parts_of(path)
         here, count = _deepest_existing(kernel, root, parts, symlinks)
-        path = _way_around(kernel, here, parts, count)
+        path = _way_around(kernel, here, parts, count) if led_to else ""
         if not path:
             return here, parts[count:]
         kernel.close(here)
@@ -126,7 +133,7 @@ def make_file_in_root(kernel: Kernel, root: int, path: str, mode: int = 0o755) -
             return found
         kernel.close(found)
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), path)
-    here, missing = _what_is_missing(kernel, root, path, symlinks=True)
+    here, missing = _what_is_missing(kernel, root, path)
     parent, name = _make_dirs(kernel, here, missing[:-1], 0o755), missing[-1]
     try:
         # O_EXCL: never through a link that appeared meanwhile

@@ -120,7 +120,8 @@ class MountFilesystem(Attributes):
 
     def open_target(self, kernel: Kernel, scene: Scene) -> int:
         try:
-            return make_dir_in_root(kernel, scene.rootfs, self.destination, symlinks=self.symlinks)
+            links = self.symlinks
+            return make_dir_in_root(kernel, scene.rootfs, self.destination, symlinks=links, led_to=links)
         except OSError as error:
             if not self.symlinks and error.errno in (20, 40):
                 # An image whose /proc or /sys is a link would decide what is masked (CVE-2023-27561)
@@ -268,8 +269,9 @@ class AttachBind(Attributes):
                 pass
             finally:
                 kernel.close(directory)
-        make = make_dir_in_root if is_directory(kernel, tree) else make_file_in_root
-        return make(kernel, scene.rootfs, self.destination)
+        if is_directory(kernel, tree):
+            return make_dir_in_root(kernel, scene.rootfs, self.destination, led_to=True)
+        return make_file_in_root(kernel, scene.rootfs, self.destination)
 
 
 class Remount(Attributes):
