@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
+ENOENT = 2
 ENOTDIR = 20
 ELOOP = 40
 EEXIST = 17
@@ -106,6 +107,9 @@ def _way_around(kernel: Kernel, here: int, parts: list[str], count: int) -> str:
 
 def _make_dirs(kernel: Kernel, here: int, names: list[str], mode: int) -> int:
     """Make directories, one in the other, and open the last: never through a link that appeared meanwhile."""
+    if ".." in names:  # of a directory that is not there; made, it would lead up from here, and out of the root
+        kernel.close(here)
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), "/".join(names))
     for name in names:
         try:
             kernel.mkdirat(here, name, mode)

@@ -107,6 +107,22 @@ def test_a_dangling_link_makes_nothing_on_the_host(box: Box, victim: Victim) -> 
     assert (box.rootfs / str(victim.path / "made").lstrip("/")).is_file()
 
 
+@pytest.mark.parametrize("way", ["cwd", "device", "mount"])
+def test_up_from_what_is_not_there(box: Box, way: str) -> None:
+    """A directory that is made on the way must not be left again by "..", past the root."""
+    path = "/gone/../../../made-outside/x"
+    if way == "cwd":
+        box.process["cwd"] = path
+    elif way == "device":
+        box.linux["devices"] = [{"path": path, "type": "p"}]
+    else:
+        (box.rootfs / "way").symlink_to("gone/../../../made-outside")
+        box.mount("/way/x", "tmpfs", "tmpfs")
+    box.run("true")
+    for above in list(box.rootfs.parents)[:3]:
+        assert not (above / "made-outside").exists()
+
+
 def test_dev_as_a_link(box: Box, victim: Victim) -> None:
     """CVE-2026-41579, CVE-2026-47766: default devices and links without a mount on /dev."""
     without_dev(box)
