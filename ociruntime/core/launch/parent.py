@@ -92,7 +92,7 @@ class Launch:
         act(self.kernel, self.scene, self.plan.stages[BESIDE], stage=BESIDE)
         try:
             self.ends.say(wire.GO)
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # what failed there is the next that will be heard
 
     def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:

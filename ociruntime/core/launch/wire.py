@@ -62,12 +62,16 @@ class Wire:
 
     def hear(self) -> tuple[bytes, list[bytes], int]:
         """The next message: kind, fields, and a descriptor or -1. GONE is the end of file."""
-        message, ancillary, _flags, _address = self.end.recvmsg(
-            MAX_MESSAGE, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC
-        )
+        try:
+            message, ancillary = self._receive()
+        except ConnectionResetError:
+            message, ancillary = self._receive()  # it ended without having read all; what it said is here nevertheless
         fd = int.from_bytes(ancillary[0][2], "little") if ancillary else -1
         kind, *fields = message.split(b"\0")
         return kind, fields, fd
+
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        return self.end.recvmsg(MAX_MESSAGE, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)[:2]
 
     def expect(self) -> tuple[bytes, list[bytes], int]:
         """The parent's ear: knows the legal order, and raises what failed in the child as if it had happened here."""

@@ -123,3 +123,15 @@ def test_a_program_that_nobody_can_begin_any_more_is_no_failure() -> None:
         begin(Kernel(), theirs.fileno())
         assert ours.recv(10) == b"\n"
     hear_beginning(Kernel(), ours.detach(), {})
+
+
+def test_who_ends_with_something_unread_is_heard_nevertheless() -> None:
+    """A child may fail while the next word is on its way: its socket then ends by ECONNRESET (unix(7))."""
+    ours, theirs = wire.pair()
+    ours.say(wire.GO)
+    theirs.say(wire.FAILED, *wire.encode_failure(StepError("no", code="x")))
+    theirs.close()
+    with pytest.raises(StepError) as failed:
+        ours.expect()
+    assert failed.value.what == "no"
+    ours.close()
