@@ -50,6 +50,7 @@ if [ -e /dev/net/tun ]; then # for slirp4netns; distributions open it to all
 fi
 mount --make-rshared /
 exec setpriv --reuid clients --regid clients --init-groups env \
-    HOME=$home/user USER=clients XDG_RUNTIME_DIR=$home/user/run TMPDIR=$home/user/tmp PYTHONDONTWRITEBYTECODE=1 \
+    HOME=$home/user USER=clients XDG_RUNTIME_DIR=$home/user/run TMPDIR=$home/user/tmp \
+    PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=$home/user/tmp/hypothesis \
     .venv/bin/python -m pytest -p no:cacheprovider -rs "$@"
 ' sh "$@"
