@@ -27,6 +27,7 @@ from ociruntime.core.steps import (
 )
 from ociruntime.core.steps import namespaces as ns
 from ociruntime.core.steps.base import in_rootfs, quoted
+from ociruntime.core.steps.copylink import CopyLink
 from ociruntime.core.steps.idmap import OpenIdmappedBind
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ WHILE_IT_WAITS: tuple[type[Step], ...] = (ns.MapIds, netdevices.MoveDevice, rdt.
 
 def command(step: Step, maps: Mapping[str, str]) -> str:
     """The command of a step, "" where it is done elsewhere; `maps` are the id maps of binds by their key."""
+    if isinstance(step, mount.AttachBind) and not step.follow:
+        return f"# left out, for mount(8) follows links: {step.describe()}"
     if isinstance(step, mount.AttachBind):
         return _bind(step, maps.get(step.key, ""))
     if isinstance(step, ELSEWHERE):
@@ -130,6 +133,11 @@ def _links(step: Any) -> str:
     return "\n".join(f"[ -L {line.split()[-1]} ] || [ -e {line.split()[-1]} ] || {line}" for line in lines)
 
 
+def _copied_link(step: Any) -> str:
+    place = in_rootfs(step.destination)
+    return f"[ -L {quoted(place)} ] || {{ mkdir -p {quoted(dirname(place))} && {step.describe()}; }}"
+
+
 def _pipes(step: Any) -> str:
     owner = f"{step.uid}:{step.gid}"
     return f"for n in 0 1 2; do [ ! -p /dev/fd/$n ] || chown {owner} /dev/fd/$n; done"
@@ -159,6 +167,7 @@ WORDS: dict[type[Step], Callable[[Any], str]] = {
     devices.MakeDevice: _device,
     devices.BindDevice: _bound_device,
     devices.DefaultLinks: _links,
+    CopyLink: _copied_link,
     stdio.GivePipes: _pipes,
     cgroup.MakeCgroup: _cgroup,
     cgroup.EnterTasks: _tasks,
