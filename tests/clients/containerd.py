@@ -14,7 +14,7 @@ from tests.clients.home import Home
 from tests.clients.host import Done, Terminal
 from tests.clients.notes import block
 
-NAMESPACE = "clientsctr"
+NAMESPACE = host.CTR_NAMESPACE
 """Also the cgroup above those of the containers; a runtime that makes it need not remove it."""
 
 CONFIG = """\

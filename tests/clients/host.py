@@ -32,11 +32,14 @@ FOLDERS = "/var/tmp"
 OURS = re.compile(r"[0-9a-f]{64}|clients-")
 """Matches what an engine made for the tests: engines name containers with 64 hexadecimal digits."""
 
+CTR_NAMESPACE = f"clientsctr{os.getpid()}"
+"""Of ctr; runtimes keep its containers in one place for all daemons, and another session may run."""
+
 RUNTIME_ROOTS = (
     "/run/runc",
     "/run/crun",
     "/run/ociruntime",
-    "/run/containerd/runc/clientsctr",
+    f"/run/containerd/runc/{CTR_NAMESPACE}",
     "/run/containerd/runc/k8s.io",
     "/run/netns",
 )
@@ -51,6 +54,7 @@ ENGINES_INTERFACES = re.compile(r"docker|br-|cni|podman|veth")
 
 PLACES = (
     "/dev/shm/libpod_lock",
+    f"/run/containerd/runc/{CTR_NAMESPACE}",
     "/run/containerd",
     "/run/containers",
     "/run/crun",

@@ -41,7 +41,7 @@ CASES = [
     Case("seccomp", ["--seccomp"], "grep Seccomp: /proc/self/status", r"\s2$"),
     Case("no-seccomp", [], "grep Seccomp: /proc/self/status", r"\s0$"),
     Case("new-privileges", ["--allow-new-privs"], "grep NoNewPrivs /proc/self/status", r"\s0$"),
-    Case("cgroup", ["--cgroup", "/clientsctr/box"], "cat /proc/self/cgroup | wc -l", r"^\d+$"),
+    Case("cgroup", ["--cgroup", f"/{host.CTR_NAMESPACE}/box"], "cat /proc/self/cgroup | wc -l", r"^\d+$"),
     Case("no-pivot", ["--no-pivot"], "ls -d /bin /data", r"^/bin\n/data$"),
     Case("net-host", ["--net-host"], "ip -o link | grep -c LOOPBACK", r"^1$"),
     Case("device", ["--device", "/dev/fuse"], "test -c /dev/fuse || echo $?"),
