@@ -147,7 +147,7 @@ def test_oom_score_untouched(box: Box) -> None:
     ("scheduler", "policy", "nice"),
     [
         ({"policy": "SCHED_BATCH", "nice": 5}, 3, 5),
-        ({"policy": "SCHED_IDLE"}, 5, 0),
+        ({"policy": "SCHED_IDLE"}, 5, os.nice(0)),  # which has none of its own
         ({"policy": "SCHED_OTHER", "nice": 19}, 0, 19),
     ],
 )
