@@ -131,8 +131,7 @@ def test_exec_with_a_terminal(box: Box) -> None:
 
 def test_the_terminal_of_exec_follows_the_size_of_ours(box: Box) -> None:
     box.up()
-    # The trap first: a signal that comes before it is lost
-    script = "trap 'stty size; exit 3' WINCH; stty size; while :; do sleep 0.05; done"
+    script = "stty size; until [ \"$(stty size)\" = '50 60' ]; do sleep 0.05; done; stty size; exit 3"
     running, master = in_terminal(box, "exec", "--tty", box.name, "sh", "-c", script)
     read_until(master, b"33 44")
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 60, 0, 0))
