@@ -33,7 +33,13 @@ class Tasks:
         _door.syscall(_door.SYS_setns, fd, flags)
 
     def pidfd_open(self, pid: int) -> int:
-        return os.pidfd_open(pid)
+        try:
+            return os.pidfd_open(pid)
+        except OSError as error:
+            if error.errno != 22:
+                raise
+            # EINVAL: of the process only the number is left, of a session that lives on
+            raise ProcessLookupError(3, "No such process") from None
 
     def pidfd_send_signal(self, pidfd: int, signal: int) -> None:
         _signal.pidfd_send_signal(pidfd, signal)
