@@ -104,7 +104,8 @@ class Podman:
     def remove_all(self) -> None:
         """Remove what `run --rm` has not removed by itself; in an emulated guest each podman takes seconds."""
         if self._made:
-            self.ok("pod", "rm", "-f", "-a", "-t", "0")
+            # A container that ends while podman stops it is an error to podman: the next attempt finds it stopped.
+            host.until(lambda: self("pod", "rm", "-f", "-a", "-t", "0").status == 0, "podman pod rm")
             host.until(self._remove_containers, "podman rm: what it removes stays busy")
             if not rootless():
                 remove_pod_cgroups()

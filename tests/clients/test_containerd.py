@@ -149,9 +149,9 @@ def test_kill_all(box: Ctr) -> None:
 def test_processes(box: Ctr) -> None:
     box.ok("task", "exec", "-d", "--exec-id", "one", BOX, "sleep", "4321")
     listed = {line.split()[0] for line in box.ok("task", "ps", BOX).splitlines()[1:]}
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed]
     assert str(box.pid(BOX)) in listed
-    assert b"sleep\x004321\0" in commands
+    sleep = b"sleep\x004321\0"  # once it has been executed
+    host.until(lambda: sleep in [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed], "the exec among them")
 
 
 def test_metrics(box: Ctr) -> None:
