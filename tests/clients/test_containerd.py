@@ -53,8 +53,12 @@ CASES = [
 def test_run(ctr: Ctr, same: Same, case: Case) -> None:
     if case.name == "device" and not Path("/dev/fuse").exists():
         pytest.skip("no /dev/fuse here")
-    done = ctr.run(BOX, "sh", "-c", case.script, options=("--rm", *case.options))
-    assert done.status == case.status, done
+    # Once in hundreds of runs ctr loses what a program said that ended at once, with its own runtime too
+    for _ in range(3):
+        done = ctr.run(BOX, "sh", "-c", case.script, options=("--rm", *case.options))
+        assert done.status == case.status, done
+        if done.text or not case.expect:
+            break
     assert re.search(case.expect, done.text), done
     same((done.status, done.out))
 

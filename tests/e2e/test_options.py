@@ -144,7 +144,8 @@ def test_signals_are_as_a_program_expects_them(box: Box) -> None:
     box.up("sleep", "1000")
     inside = [box.exec("cat", "/proc/self/status").lines, Path(f"/proc/{box.pid()}/status").read_text().splitlines()]
     box.delete("--force")
-    box.before = ["sh", "-c", "trap '' HUP INT QUIT USR1 WINCH; exec \"$@\"", "sh"]  # as nohup and & do
+    script = "trap '' HUP INT QUIT USR1 WINCH RTMIN; exec \"$@\""  # as nohup and & do
+    box.before = ["sh", "-c", script, "sh"]
     inside.append(box.run("cat", "/proc/self/status").lines)
     for lines in inside:
         masks = dict(line.split(":\t") for line in lines)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Scene
 
 SIGKILL = 9
-SIGNALS = tuple(number for number in range(1, 32) if number not in (SIGKILL, 19))  # 19: SIGSTOP
+SIGNALS = tuple(number for number in range(1, 65) if number not in (SIGKILL, 19))  # 19: SIGSTOP
 SOCK_CLOEXEC = 0o2000000
 
 
