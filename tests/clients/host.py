@@ -33,7 +33,7 @@ OURS = re.compile(r"[0-9a-f]{64}|clients-")
 """Matches what an engine made for the tests: engines name containers with 64 hexadecimal digits."""
 
 CTR_NAMESPACE = f"clientsctr{os.getpid()}"
-"""Of ctr; runtimes keep its containers in one place for all daemons, and another session may run."""
+"""Of ctr; runtimes keep its containers in one place for all daemons, and other tests may run."""
 
 RUNTIME_ROOTS = (
     "/run/runc",
