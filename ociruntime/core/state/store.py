@@ -100,7 +100,8 @@ class Container:
         )
 
     def save(self, document: dict[str, Any]) -> None:
-        self.write(STATE, dumps(document).encode())
+        self.prepare(document)
+        self.commit()
 
     def prepare(self, document: dict[str, Any]) -> None:
         """What `commit` will save, when a moment counts. Nobody sees it before."""

@@ -10,7 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -239,7 +239,9 @@ def test_works_with_a_tiny_stack() -> None:
     assert play(tape)[0] == 7
 
 
-def test_waits_in_a_few_pages() -> None:
+@contextlib.contextmanager
+def waiting() -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A player that has said so on the socket, and waits for a byte there."""
     ours, theirs = socket.socketpair()
     tape = Tape()
     tape.call(door.SYS_write, theirs.fileno(), b"!", 1)
@@ -247,6 +249,11 @@ def test_waits_in_a_few_pages() -> None:
     with ours, theirs:
         player = start(tape.assemble(), theirs.fileno())
         assert ours.recv(1) == b"!"
+        yield player, ours
+
+
+def test_waits_in_a_few_pages() -> None:
+    with waiting() as (player, ours):
         rollup = Path(f"/proc/{player.pid}/smaps_rollup").read_text()
         ours.send(b"!")
         assert player.wait(20) == 0
@@ -257,13 +264,7 @@ def test_waits_in_a_few_pages() -> None:
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it(number: signal.Signals) -> None:
     """The first process of a pid namespace, which it mostly is, hears those alone that it handles."""
-    ours, theirs = socket.socketpair()
-    tape = Tape()
-    tape.call(door.SYS_write, theirs.fileno(), b"!", 1)
-    tape.call(door.SYS_read, theirs.fileno(), bytes(8), 1)
-    with ours, theirs:
-        player = start(tape.assemble(), theirs.fileno())
-        assert ours.recv(1) == b"!"
+    with waiting() as (player, _):
         player.send_signal(number)
         assert player.wait(20) == 128 + number
 
