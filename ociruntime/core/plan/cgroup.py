@@ -143,7 +143,7 @@ def _limits(draft: Draft, paths: dict[str, str], resources: Resources) -> None:
     writes = resource_writes(draft.host.cgroup, paths, resources)
     for step in writes:
         draft.add(LIMITS if step.late else BESIDE, step)
-    if draft.host.cgroup == "v2":
+    if draft.host.cgroup == "v2" and any(step.path.endswith("/memory.max") for step in writes):
         from ociruntime.core.plan.survival import see_survival
 
         see_survival(draft, writes)
