@@ -9,7 +9,7 @@ from tests.law.source import CHECKOUT, HOT, Import, files, hot_files, imports
 # What the hot tier may load besides itself: built into the interpreter, or a small C extension. Everything
 # else costs more than a system call of the container's, `os` included: core/paths.py stands in for it.
 CHEAP = {"__future__", "_stat", "sys", "time", "errno", "fcntl", "math", "select", "resource", "termios", "pwd"}
-CHEAP |= {"_signal", "_socket", "_blake2", "binascii"}
+CHEAP |= {"_signal", "_socket", "_struct", "_blake2", "binascii"}
 # Within every interpreter before it runs anything.
 CHEAP |= {"posix"}
 

@@ -8,11 +8,13 @@ as plain numbers. Layout, in 64-bit words of the machine's order (little-endian 
     count * [number, flags, a0, a1, a2, a3, a4, a5],
     data
 
-A failed record sends [index, errno] to the report descriptor and ends the player; ``notes[index]`` says what
-was being tried. Pure: nothing here makes a system call.
+A failed record sends [index, errno] to the report descriptor and ends the player; the caller knows which call
+that is. Pure: nothing here makes a system call.
 """
 
 from __future__ import annotations
+
+from _struct import pack  # `struct` is a second module for the same functions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ NONE = (1 << 64) - 1
 HEADER_WORDS = 4
 RECORD_WORDS = 8
 MAX_ARGS = 6
+NO_ARGS = (0,) * MAX_ARGS
 
 # A failure of this record does not matter.
 IGNORE = 1 << 8
@@ -50,31 +53,30 @@ class Data:
 
 
 class Tape:
-    """Records and data under construction; ``notes`` holds one line for each record."""
+    """Records and data under construction."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
         self._records: list[list[int | Data]] = []
         self._report: int | Result = NONE
         self._data = bytearray()
         self._pointers: list[int] = []
 
-    def call(self, number: int, *args: int | bytes | Data | Result | None, flags: int = 0, note: str = "") -> Result:
+    def call(self, number: int, *args: int | bytes | Data | Result | None, flags: int = 0) -> Result:
         """Add a record; bytes arguments are placed into the data, with a NUL after them."""
         if len(args) > MAX_ARGS:
             raise ValueError(f"a system call takes up to {MAX_ARGS} arguments, not {len(args)}")
-        record: list[int | Data] = [number, 0, 0, 0, 0, 0, 0, 0]
+        words: list[int | Data] = []
         for position, arg in enumerate(args):
-            if isinstance(arg, bytes):
-                record[2 + position] = self.place(arg)
+            if type(arg) is int:  # almost all are
+                words.append(arg)
+            elif isinstance(arg, bytes):
+                words.append(self.place(arg))
             elif isinstance(arg, Result):
                 flags |= 1 << position
-                record[2 + position] = arg.index
-            elif arg is not None:
-                record[2 + position] = arg
-        record[1] = flags
-        self._records.append(record)
-        self.notes.append(note)
+                words.append(arg.index)
+            else:
+                words.append(arg or 0)
+        self._records.append([number, flags, *words, *NO_ARGS[len(words) :]])
         return Result(len(self._records) - 1)
 
     def report_to(self, fd: int | Result) -> None:
@@ -113,8 +115,8 @@ class Tape:
             data[at : at + 8] = _word(base + int.from_bytes(data[at : at + 8], "little"))
         for record in self._records:
             words += record
-        numbers = [word if isinstance(word, int) else base + word.offset for word in words]
-        return b"".join([(number & NONE).to_bytes(8, "little") for number in numbers]) + data
+        numbers = [word & NONE if isinstance(word, int) else base + word.offset for word in words]
+        return pack(f"<{len(numbers)}Q", *numbers) + data
 
 
 def _word(number: int) -> bytes:

@@ -26,9 +26,9 @@ def transcribe(tape: Tape, calls: list[LastCall], scene: Scene, report: int | Re
     for call in calls:
         if call.when and call.when not in scene.found:
             continue
-        words = [_word(tape, arg, scene, results, report) for arg in call.args]
+        words = [arg if type(arg) is int else _word(tape, arg, scene, results, report) for arg in call.args]
         flags = (IGNORE if call.ignore else 0) | (NONZERO if call.nonzero else 0)
-        index = tape.call(getattr(_door, f"SYS_{call.name}"), *words, flags=flags, note=call.shown or call.name).index
+        index = tape.call(getattr(_door, f"SYS_{call.name}"), *words, flags=flags).index
         results[call.name] = index
         written[index] = call
     return written

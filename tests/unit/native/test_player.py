@@ -44,7 +44,7 @@ def play(tape: Tape | bytes, *keep: int) -> tuple[int, bytes]:
 
 
 def execve(tape: Tape, *argv: bytes, env: Iterable[bytes] = ()) -> None:
-    tape.call(door.SYS_execve, argv[0], tape.strings(argv), tape.strings(env), note="execve")
+    tape.call(door.SYS_execve, argv[0], tape.strings(argv), tape.strings(env))
 
 
 def message(channel: socket.socket) -> tuple[int, ...] | None:

@@ -77,13 +77,6 @@ def test_report_is_a_number_or_a_result() -> None:
     assert words(tape.assemble(), 4)[2:] == (1, t.NONE)
 
 
-def test_notes_follow_the_records() -> None:
-    tape = t.Tape()
-    tape.call(1, note="wait for start")
-    tape.call(2)
-    assert tape.notes == ["wait for start", ""]
-
-
 def test_what_cannot_be_written_is_refused() -> None:
     with pytest.raises(ValueError, match="up to 6 arguments, not 7"):
         t.Tape().call(1, *range(7))
