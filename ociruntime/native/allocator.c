@@ -239,6 +239,13 @@ unlock(void)
     atomic_flag_clear_explicit(&busy, memory_order_release);
 }
 
+/* A thread that held the lock is no more (borrow.h). */
+void
+arena_alone(void)
+{
+    unlock();
+}
+
 void *
 malloc(size_t size)
 {

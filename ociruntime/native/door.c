@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "borrow.h"
+
 #if defined(__x86_64__)
 #define MACHINE "x86_64"
 #elif defined(__aarch64__)
@@ -189,6 +191,20 @@ refused:
     return NULL;
 }
 
+PyDoc_STRVAR(default_signals_doc,
+"default_signals($module, /)\n--\n\n"
+"Give every signal its default action, those between 32 and 34 too, which the C library keeps to itself.");
+
+static PyObject *
+door_default_signals(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    static const unsigned long action[4]; /* the kernel's struct sigaction: SIG_DFL, no flags */
+
+    for (int number = 1; number <= 64; number++)
+        syscall(SYS_rt_sigaction, number, action, NULL, 8UL); /* it refuses SIGKILL and SIGSTOP */
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(addressof_doc,
 "addressof($module, buffer, /)\n--\n\n"
 "The address of buffer's memory, for structs that hold pointers.\n\n"
@@ -261,13 +277,20 @@ door_exec(PyObject *module)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].number) < 0)
             return -1;
-    return PyModule_AddStringConstant(module, "MACHINE", MACHINE);
+    return PyModule_AddIntConstant(module, "LENDS", can_lend()) < 0
+               ? -1
+               : PyModule_AddStringConstant(module, "MACHINE", MACHINE);
 }
 
 static PyMethodDef methods[] = {
     {"syscall", (PyCFunction)(void (*)(void))door_syscall, METH_FASTCALL, syscall_doc},
     {"clone3", door_clone3, METH_O, clone3_doc},
+    {"default_signals", door_default_signals, METH_NOARGS, default_signals_doc},
     {"addressof", door_addressof, METH_O, addressof_doc},
+    {"borrow", (PyCFunction)(void (*)(void))door_borrow, METH_FASTCALL, borrow_doc},
+    {"made", door_made, METH_NOARGS, made_doc},
+    {"converse", (PyCFunction)(void (*)(void))door_converse, METH_FASTCALL, converse_doc},
+    {"leave", (PyCFunction)(void (*)(void))door_leave, METH_FASTCALL, leave_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,6 +29,8 @@ int arena_open(void);
 void arena_turn(void);
 /* Give back what is mapped and not in use, clear what is free, and tell where each ends, at a page's end. */
 void arena_close(char **hot_end, char **cold_end);
+/* No other thread is there any more, whatever it was about to do. */
+void arena_alone(void);
 /* What is mapped of the arena, from its start, ends here. */
 void arena_reaches(char *mapped);
 

@@ -21,6 +21,7 @@ SAMPLED = (
     "exec-terminal", "update", "delete", "delete-force",
 )  # fmt: skip
 SAMPLE = 3  # trials of each mode for each deed
+INSTANTS = 60
 BY_NAME = {deed.name: deed for deed in DEEDS}
 FLOCK, WAIT4, LINKAT, UNLINK_SOCKET = "73", "61", "265", "263 start.sock"
 
@@ -117,3 +118,33 @@ def test_a_start_that_waits_for_a_stopped_init(place: Place, sign: signal.Signal
     assert place.delete() == []
     assert start.wait(PATIENCE) in (0, -signal.SIGKILL)
     assert place.left() == []
+
+
+@pytest.mark.parametrize("who", ["init", "runtime"])
+def test_killed_at_some_instant(place: Place, who: str) -> None:
+    """Not at a system call but wherever it is: an init that borrows memory leaves it as it was then."""
+    deed = BY_NAME["create"]
+    for trial in range(INSTANTS):
+        place.prepare(deed)
+        with (place.box.place / "err").open("wb") as err:
+            words = place.words(*deed.words)
+            process = subprocess.Popen(words, cwd=place.box.bundle, stdin=subprocess.DEVNULL, stdout=err, stderr=err)
+        victim = process.pid if who == "runtime" else first_child(process)
+        time.sleep(trial / INSTANTS * (0.012 if who == "runtime" else 0.005))
+        if victim:
+            os.kill(victim, signal.SIGKILL)
+        status = process.wait(PATIENCE)
+        said = (place.box.place / "err").read_text()
+        if who == "init" and status:
+            assert "the container's init was killed while it was being set up" in said and said.count("\n") == 1
+        assert after_kill(place, deed) == []
+        place.clean()
+
+
+def first_child(process: subprocess.Popen[bytes]) -> int:
+    """As soon as there is one; 0 where there was none."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        if pids := children.read_text().split():
+            return int(pids[0])
+    return 0

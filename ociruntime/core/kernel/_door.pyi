@@ -1,14 +1,30 @@
 """What native/door.c offers; a test compares the two."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NoReturn
 
 from typing_extensions import Buffer
 
+LENDS: Final[int]
 MACHINE: Final[str]
 
 def syscall(number: int, /, *args: int | Buffer | None) -> int: ...
 def clone3(args: Buffer, /) -> int: ...
+def default_signals() -> None: ...
 def addressof(buffer: Buffer, /) -> int: ...
+def borrow(
+    flags: int,
+    exit_signal: int,
+    cgroup: int,
+    end: int,
+    others_end: int,
+    life: Callable[[], NoReturn],
+    calls: list[tuple[int | bytes | None, ...]],
+    /,
+) -> int: ...
+def made() -> int: ...
+def converse(end: int, said: list[tuple[bytes, int]], /) -> tuple[bytes, int]: ...
+def leave(end: int, message: bytes, /) -> NoReturn: ...
 
 SYS_accept4: Final[int]
 SYS_add_key: Final[int]

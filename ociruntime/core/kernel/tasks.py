@@ -10,11 +10,18 @@ from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.files import path, u32, u64
 from ociruntime.core.kernel.flags import CLONE_PARENT, PR_CAPBSET_READ
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from ociruntime.core.steps.base import Call
+
 
 class Tasks:
     """clone3(2) to execveat(2). All raise OSError."""
 
-    def clone3(self, flags: int, *, cgroup: int = 0) -> int:
+    def clone3(self, flags: int, cgroup: int = 0) -> int:
         """clone3(2) with SIGCHLD as exit signal: 0 in the child, its process id in the parent."""
         # struct clone_args: flags pidfd child_tid parent_tid exit_signal
         # stack stack_size tls set_tid set_tid_size cgroup
@@ -22,6 +29,15 @@ class Tasks:
         signal = 0 if flags & CLONE_PARENT else int(_signal.SIGCHLD)
         args = u64(flags) + bytes(24) + u64(signal) + bytes(40) + u64(cgroup)
         return _door.clone3(args)
+
+    def borrow(
+        self, flags: int, cgroup: int, ends: tuple[int, int], life: Callable[[], NoReturn], calls: list[Call]
+    ) -> int:
+        """The same for a child that borrows our memory (native/borrow.h), makes `calls` and lives `life`.
+
+        Its process id. `ends` are the child's and the parent's of a socket pair.
+        """
+        return _door.borrow(flags, int(_signal.SIGCHLD), cgroup, *ends, life, calls)
 
     def fork(self) -> int:
         return os.fork()
@@ -185,9 +201,11 @@ class Tasks:
     def setsigmask_empty(self) -> None:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
-    def signal_default(self, number: int) -> None:
-        """sigaction(2) itself, for the C library has no word for 32 and 33, which its posix_spawn(3) ignores."""
-        _door.syscall(_door.SYS_rt_sigaction, number, bytes(32), None, 8)
+    def signals_default(self) -> None:
+        """All 64 of them, as the kernel has them: the C library has no word for 32 and 33, which its posix_spawn(3)
+        ignores.
+        """
+        _door.default_signals()
 
 
 __all__ = ["Tasks", "path", "u32"]

@@ -21,17 +21,17 @@ from ociruntime.core.plan.draft import DEVICES, ENTER, MOUNTS, PROCESS, ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.ahead import Ahead
     from ociruntime.core.launch.tape import Result
     from ociruntime.core.launch.wire import Wire
     from ociruntime.core.plan.draft import LastCall, Plan
-    from ociruntime.core.steps.base import Scene
+    from ociruntime.core.steps.base import Scene, Step
 
 SIGKILL = 9
-SIGNALS = tuple(number for number in range(1, 65) if number not in (SIGKILL, 19))  # 19: SIGSTOP
 SOCK_CLOEXEC = 0o2000000
 
 
@@ -39,9 +39,16 @@ class ParentGone(Exception):
     """The parent ended, so nobody will finish this container."""
 
 
-def child_main(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> NoReturn:
+def child_main(
+    kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks, *, ahead: Ahead | None = None
+) -> NoReturn:
     """Become the container's init. Never returns, never raises: the parent hears what failed."""
-    live(lambda: _become_init(kernel, plan, scene, ends, hooks), ends, "the container's init failed", code="init")
+
+    def work() -> None:
+        enter = ahead.left(scene) if ahead else plan.stages[ENTER]
+        _become_init(kernel, plan, scene, ends, hooks, enter=enter)
+
+    live(work, ends, "the container's init failed", code="init")
 
 
 def live(work: Callable[[], None], ends: Wire, failed: str, *, code: str) -> NoReturn:
@@ -78,7 +85,9 @@ class Hooks:
         self.start_container = start_container
 
 
-def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks) -> None:
+def _become_init(
+    kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Hooks, *, enter: Sequence[Step]
+) -> None:
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     let_go(kernel, scene, ends, scene.first_fd)
     wait_for_go(ends)
@@ -87,7 +96,7 @@ def _become_init(kernel: Kernel, plan: Plan, scene: Scene, ends: Wire, hooks: Ho
     kernel.setsid()
     if "ns:mount" in scene.handles:
         kernel.setns(scene.handles["ns:mount"], CLONE_NEWNS)
-    act(kernel, scene, plan.stages[ENTER], stage=ENTER)
+    act(kernel, scene, enter, stage=ENTER)
     # A change of identity clears both (prctl(2), PR_SET_PDEATHSIG and PR_SET_DUMPABLE)
     kernel.prctl(PR_SET_PDEATHSIG, SIGKILL)
     kernel.prctl(PR_SET_DUMPABLE, 0)
@@ -113,7 +122,7 @@ def let_go(kernel: Kernel, scene: Scene, ends: Wire, first: int, *also: int) -> 
 
     A process of the container that may trace us, not dumpable as we are, finds the rest among our descriptors.
     """
-    keep = {scene.proc, scene.rootfs, ends.end.fileno(), *LOG.descriptors(), *scene.handles.values(), *also}
+    keep = {scene.proc, scene.rootfs, ends.fileno(), *LOG.descriptors(), *scene.handles.values(), *also}
     if "start" in scene.handles:
         keep.discard(scene.handles["start"])
     for fd in sorted(keep):
@@ -142,8 +151,7 @@ def _make_tape(kernel: Kernel, plan: Plan, scene: Scene, *, waiting: bool) -> tu
 
 
 def _execute(kernel: Kernel, scene: Scene, tape: int) -> None:
-    for number in SIGNALS:  # what an interpreter ignores, or whoever started it, as runc and crun do
-        kernel.signal_default(number)
+    kernel.signals_default()  # what an interpreter ignores, or whoever started it, as runc and crun do
     kernel.prctl(PR_SET_PDEATHSIG, 0)
     kernel.setsigmask_empty()
     kernel.execveat(scene.handles["player"], [b"ociruntime-init", b"%d" % tape])
@@ -205,9 +213,6 @@ def wait_for_go(ends: Wire) -> None:
         raise ParentGone
 
 
-def report(ends: Wire, failure: Failure) -> None:
-    """Tell the parent why, if it is still there."""
-    try:
-        ends.say(wire.FAILED, *wire.encode_failure(failure))
-    except OSError:
-        pass  # the parent is gone; so is the reason to report
+def report(ends: Wire, failure: Failure) -> NoReturn:
+    """Tell the parent why, if it is still there, and end."""
+    ends.leave(wire.FAILED, *wire.encode_failure(failure))

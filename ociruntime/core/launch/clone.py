@@ -22,7 +22,7 @@ from ociruntime.core.kernel.flags import (
     CLONE_PARENT,
 )
 from ociruntime.core.plan.namespaces import FILES, FLAGS
-from ociruntime.core.steps.namespaces import unshare_time
+from ociruntime.core.steps.namespaces import namespaces_refused, unshare_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,21 +32,25 @@ if TYPE_CHECKING:
     from ociruntime.core.plan.draft import Plan
     from ociruntime.core.steps.base import Scene
 
+    Clone = Callable[[int, int], int]  # (flags, descriptor of a cgroup): 0 in the child, its process id in the parent
+
 # ENOSYS EPERM EINVAL EBUSY EOPNOTSUPP EACCES: an old kernel, an outer seccomp filter, a cgroup of another type;
 # ENOENT: the cgroup is outside of a cgroup namespace just joined, which nsdelegate lets nobody leave (cgroup-v2.rst)
 NOT_INTO_CGROUP = (38, 1, 22, 16, 95, 13, 2)
 
 
-def clone_init(kernel: Kernel, plan: Plan, scene: Scene) -> int:
+def clone_init(kernel: Kernel, plan: Plan, scene: Scene, clone: Clone) -> int:
     """Clone the container's init: 0 in the child; in the parent its process id, which is scene.pid from the first
     moment, whatever fails afterwards. Raises Failure.
+
+    `clone` is kernel.clone3, or another that takes the same arguments (Launch.clone).
     """
     if any(join.type == "user" for join in plan.joins):
         return _clone_through_user(kernel, plan, scene)
     back = _ways_back(kernel, plan)
     if back is None:
         return _clone_through_user(kernel, plan, scene)
-    return _clone_and_return(kernel, plan, scene, back)
+    return _clone_and_return(kernel, plan, scene, back, clone)
 
 
 def _own_time(plan: Plan) -> bool:
@@ -73,7 +77,7 @@ def _ways_back(kernel: Kernel, plan: Plan) -> list[tuple[int, int]] | None:
     return back
 
 
-def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, back: list[tuple[int, int]]) -> int:
+def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, back: list[tuple[int, int]], clone: Clone) -> int:
     pid = -1
     try:
         for join in plan.joins:
@@ -81,9 +85,9 @@ def _clone_and_return(kernel: Kernel, plan: Plan, scene: Scene, back: list[tuple
                 _join(kernel, scene, join.type, join.origin)
         if _own_time(plan):
             unshare_time(kernel, scene, plan.time_offsets)
-        pid = _clone(kernel, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
+        pid = _clone(clone, scene, plan.unshare & ~(CLONE_NEWTIME | CLONE_NEWCGROUP))
     except OSError as error:
-        raise _clone_refused(error) from None
+        raise namespaces_refused(error) from None
     finally:
         if pid:  # the child stays where it is
             scene.pid = max(pid, 0)
@@ -106,33 +110,17 @@ def _join(kernel: Kernel, scene: Scene, kind: str, origin: str) -> None:
         ) from None
 
 
-def _clone(kernel: Kernel, scene: Scene, flags: int) -> int:
+def _clone(clone: Clone, scene: Scene, flags: int) -> int:
     """clone3(2), into the cgroup where there is one; the door falls back to clone(2) where there is no clone3."""
     if scene.cgroup >= 0:
         try:
-            pid = kernel.clone3(flags | CLONE_INTO_CGROUP, cgroup=scene.cgroup)
+            pid = clone(flags | CLONE_INTO_CGROUP, scene.cgroup)
             scene.handles["cgroup-joined"] = -1  # a word, no handle: the child shall have none on the host's cgroups
             return pid
         except OSError as error:
             if error.errno not in NOT_INTO_CGROUP:
                 raise  # anything else would fail without the cgroup too; these join it afterwards
-    return kernel.clone3(flags)
-
-
-def _clone_refused(error: OSError) -> StepError:
-    hint = {
-        1: "creating these namespaces needs CAP_SYS_ADMIN, or a new user namespace",
-        28: "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
-        11: "a limit of processes is reached: see pids.max of the cgroup and ulimit -u",
-        22: "the kernel may be built without one of these namespaces",
-    }.get(error.errno or 0, "")
-    return StepError(
-        "cannot create the container's namespaces",
-        code="clone",
-        errno=error.errno or 0,
-        origin="/linux/namespaces",
-        hint=hint,
-    )
+    return clone(flags, 0)
 
 
 def _clone_through_user(kernel: Kernel, plan: Plan, scene: Scene) -> int:

@@ -7,23 +7,27 @@ import select
 
 from ociruntime.core import paths
 from ociruntime.core.errors import StateError
-from ociruntime.core.kernel.flags import CLOSE_RANGE_CLOEXEC
+from ociruntime.core.kernel import _door
+from ociruntime.core.kernel.flags import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, CLOSE_RANGE_CLOEXEC
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act, undo
+from ociruntime.core.launch.ahead import Ahead
 from ociruntime.core.launch.child import Hooks, child_main
 from ociruntime.core.launch.clone import clone_init
 from ociruntime.core.launch.player import open_player
-from ociruntime.core.plan.draft import ATTACH, BESIDE, HOST, LIMITS, OPEN
+from ociruntime.core.log import LOG
+from ociruntime.core.plan.draft import ATTACH, BESIDE, ENTER, HOST, LIMITS, OPEN
 from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.rootfs import open_proc
 from ociruntime.core.state.status import start_time
 from ociruntime.core.state.store import SOCKET
 from ociruntime.core.steps.base import Scene
+from ociruntime.core.steps.namespaces import NewNamespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.plan.draft import LastCall, Plan
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from ociruntime.core.steps.base import Step
 
     RunHooks = Callable[[str, int, str], None]  # kind of hook, pid of the container, status to show
+
+EPERM, ENOSYS = 1, 38
+NEED_NOT_BE_BORN_IN = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
 
 class Launch:
@@ -44,7 +51,6 @@ class Launch:
         self.scene = Scene()
         self.done: list[Step] = []
         self.ends: wire.Wire | None = None
-        self.ready: list[bytes] = []  # what the child said of itself
 
     def prepare(self, preserve: int, *, listen: bool) -> None:
         """Handles for the child: procfs, the player, and the way in which `start` will reach it."""
@@ -74,16 +80,50 @@ class Launch:
         kernel, plan, scene = self.kernel, self.plan, self.scene
         act(kernel, scene, plan.stages[HOST], self.done, stage=HOST)
         act(kernel, scene, plan.stages[OPEN], stage=OPEN)
+        if plan.lends and _door.LENDS and not LOG.aloud:
+            self._lend(hooks)
+        else:
+            self._copy(hooks)
+        act(kernel, scene, plan.stages[ATTACH], self.done, stage=ATTACH)
+        self.document["pid"] = scene.pid
+        self.document["startTime"] = start_time(kernel, scene.pid)
+
+    def _copy(self, hooks: Hooks) -> None:
+        """A child with a copy of our memory."""
         self.ends, theirs = wire.pair()
-        pid = clone_init(kernel, plan, scene)
-        if pid == 0:
+        if clone_init(self.kernel, self.plan, self.scene, self.kernel.clone3) == 0:
             # It closes what is the parent's, the lock and this end of the wire first of all; nothing may fail here,
             # where a failure would be taken for the parent's
+            child_main(self.kernel, self.plan, self.scene, theirs, hooks)
+        theirs.close()
+
+    def _lend(self, hooks: Hooks) -> None:
+        """A child in our memory (native/borrow.h), which goes ahead as far as it can without us."""
+        kernel, plan, scene = self.kernel, self.plan, self.scene
+        ours, theirs = wire.pair(wire.Turns)
+        self.ends = ours
+
+        def lend(flags: int, cgroup: int) -> int:
+            ahead, later = None, 0
+            in_place = cgroup or scene.cgroup < 0  # a cgroup namespace begins where its maker is
+            if in_place and all(step.beside for step in plan.stages[ATTACH]):
+                later = flags & NEED_NOT_BE_BORN_IN
+                ahead = Ahead([NewNamespaces(flags=later)] * bool(later) + plan.stages[ENTER], scene)
+
+            def life() -> NoReturn:
+                child_main(kernel, plan, scene.copy(), theirs, hooks, ahead=ahead)
+
+            calls = ahead.calls if ahead else []
+            try:
+                return kernel.borrow(flags & ~later, cgroup, (theirs.fileno(), ours.fileno()), life, calls)
+            except OSError as error:
+                if error.errno not in (EPERM, ENOSYS):  # a filter's answer to what it does not know
+                    raise
+                return kernel.clone3(flags, cgroup)
+
+        if clone_init(kernel, plan, scene, lend) == 0:
             child_main(kernel, plan, scene, theirs, hooks)
         theirs.close()
-        act(kernel, scene, plan.stages[ATTACH], self.done, stage=ATTACH)
-        self.document["pid"] = pid
-        self.document["startTime"] = start_time(kernel, pid)
 
     def let_work(self) -> None:
         """Let the child mount, and set what its cgroups limit meanwhile."""
@@ -96,28 +136,26 @@ class Launch:
             pass  # what failed there is the next that will be heard
 
     def set_up(self, run_hooks: RunHooks, *, wait: bool) -> int:
-        """Hear that it has. Returns the master of its terminal, -1 without one. Raises what failed there."""
+        """Hear that it has, and tell the document what the player will play. Returns the master of its terminal, -1
+        without one. Raises what failed there.
+        """
         assert self.ends is not None
         if wait:
             self.ends.expect()
             for hooks_of, status in SHOWN.items():
                 run_hooks(hooks_of, self.scene.pid, status)
             self.ends.say(wire.GO)
-        kind, self.ready, master = self.ends.expect()
+        kind, ready, master = self.ends.expect()
         if kind == wire.CONSOLE:
-            kind, self.ready, _ = self.ends.expect()
+            kind, ready, _ = self.ends.expect()
+        self.document["last"] = describe_tape(self.plan.last, ready[0])
+        self.document["file"] = paths.fsdecode(ready[1])
         return master
 
-    def let_park(self) -> None:
-        """The process id is on record: let the child execute the player. The document is told what that plays."""
+    def park(self) -> None:
+        """The process id is on record: let the child execute the player. Raises what the kernel says to that."""
         assert self.ends is not None
         self.ends.say(wire.GO)
-        self.document["last"] = describe_tape(self.plan.last, self.ready[0])
-        self.document["file"] = paths.fsdecode(self.ready[1])
-
-    def see_parked(self) -> None:
-        """Wait until it has. Raises what the kernel says to that."""
-        assert self.ends is not None
         self.ends.expect()
         act(self.kernel, self.scene, self.plan.stages[LIMITS], stage=LIMITS)
         for name in ("wait", "player"):

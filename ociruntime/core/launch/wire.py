@@ -14,7 +14,8 @@
     pid file, exit 0    ◀─ (end of file) ──
 
     At any point the child may say failed instead; it is then gone. Either side takes the end of file
-    for the death of the other.
+    for the death of the other. Where the child borrows the parent's memory (Turns), the order is the same, but what
+    is said is heard only when its speaker listens, and ENTER steps that are plain system calls come first.
 
 A message is one datagram: the kind, and fields after NUL characters.
 """
@@ -22,9 +23,11 @@ A message is one datagram: the kind, and fields after NUL characters.
 from __future__ import annotations
 
 import _socket
+import posix as os
 
 from ociruntime.core import errors, paths
 from ociruntime.core.errors import Failure, StepError
+from ociruntime.core.kernel import _door
 
 GO = b"go"
 MOUNTED = b"mounted"
@@ -32,6 +35,10 @@ CONSOLE = b"console"
 READY = b"ready"
 FAILED = b"failed"
 GONE = b""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MAX_MESSAGE = 65536
 
@@ -60,6 +67,15 @@ class Wire:
             rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))
             self.end.sendmsg([message], [rights], _socket.MSG_NOSIGNAL)
 
+    def leave(self, kind: bytes, *fields: bytes) -> NoReturn:
+        """Say a last message, if the other side is still there, and end this process."""
+        try:
+            self.say(kind, *fields)
+        except OSError:
+            pass  # nobody is left to tell
+        os._exit(1)
+        raise SystemExit(1)
+
     def hear(self) -> tuple[bytes, list[bytes], int]:
         """The next message: kind, fields, and a descriptor or -1. GONE is the end of file."""
         try:
@@ -85,14 +101,50 @@ class Wire:
         self.heard = kind
         return kind, fields, fd
 
+    def fileno(self) -> int:
+        return self.end.fileno()
+
     def close(self) -> None:
         self.end.close()
 
 
-def pair() -> tuple[Wire, Wire]:
+class Turns(Wire):
+    """One end between a child that borrows its parent's memory and that parent (native/borrow.h).
+
+    Only one of them runs, so what is said goes out when its speaker begins to listen. Whatever is here, both have: so
+    the end is a number, which does not close itself.
+    """
+
+    def __init__(self, end: _socket.socket) -> None:
+        super().__init__(end)
+        self.number = end.detach()
+        self.said: list[tuple[bytes, int]] = []
+
+    def say(self, kind: bytes, *fields: bytes, fd: int = -1) -> None:
+        self.said.append((b"\0".join((kind, *fields))[:MAX_MESSAGE], fd))
+
+    def leave(self, kind: bytes, *fields: bytes) -> NoReturn:
+        _door.leave(self.number, b"\0".join((kind, *fields))[:MAX_MESSAGE])
+
+    def hear(self) -> tuple[bytes, list[bytes], int]:
+        said, self.said = self.said, []
+        message, fd = _door.converse(self.number, said)
+        kind, *fields = message.split(b"\0")
+        return kind, fields, fd
+
+    def fileno(self) -> int:
+        return self.number
+
+    def close(self) -> None:
+        """Of the descriptor of this process: the other's stays open."""
+        number = self.number
+        os.close(number)
+
+
+def pair(kind: type[Wire] = Wire) -> tuple[Wire, Wire]:
     """Both ends, CLOEXEC: (the parent's, the child's)."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-    return Wire(ours), Wire(theirs)
+    return kind(ours), kind(theirs)
 
 
 def accept(listener: int) -> int:

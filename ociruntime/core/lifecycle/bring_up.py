@@ -65,15 +65,12 @@ def bring_up(kernel: Kernel, container_id: str, options: CreateOptions, g: Globa
         launch.clone(child_hooks)
         launch.let_work()
         container.write(CONFIG, raw)  # for exec and others, which have to wait for the lock
-        container.prepare(launch.document)
         master = launch.set_up(parent_hooks, wait=child_hooks.wait)
-        container.commit()
+        container.save(launch.document)
         if console:
             send_console(console, master)
             master = -1
-        launch.let_park()
-        container.save(launch.document)
-        launch.see_parked()
+        launch.park()
         for watcher in watchers:
             watcher.tell(launch.scene.pid, b"standard")
         if options.pid_file:

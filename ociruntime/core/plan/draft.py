@@ -4,7 +4,7 @@ stage    who     where                                     what
 HOST     parent  host, before the clone                    effects that outlive the container: undoable
 OPEN     parent  host, before the clone                    handles that the child will inherit
 ------------------------------------------ clone3 -------------------------------------------
-ATTACH   parent  host, the child waits                     id maps, cgroup membership, devices to move
+ATTACH   parent  host, the child waits (launch/ahead.py)   id maps, cgroup membership, devices to move
 ENTER    child   new namespaces                            finish the namespaces
 MOUNTS   child   container's mount namespace, host root    file systems
 BESIDE   parent  host, while the child mounts              what the cgroups limit, devices above all
@@ -91,6 +91,7 @@ class Plan(Record):
     stages: dict[str, list[Step]]
     unshare: int = 0  # CLONE_NEW* flags of the namespaces to create
     time_offsets: bytes = b""  # for /proc/self/timens_offsets, before the clone
+    lends: bool = False  # whether the init may borrow the runtime's memory (plan/namespaces.py, lends)
     joins: list[Join] = []  # noqa: RUF012 -- class-level default, never mutated
     last: list[LastCall] = []  # noqa: RUF012
     warnings: list[str] = []  # noqa: RUF012
@@ -113,6 +114,7 @@ class Draft:
         self.rootfs = ""
         self.stages: dict[str, list[Step]] = {stage: [] for stage in STAGES}
         self.unshare = 0
+        self.lends = False
         self.time_offsets = b""
         self.joins: list[Join] = []
         self.last: list[LastCall] = []
@@ -133,6 +135,7 @@ class Draft:
             rootfs=self.rootfs,
             stages=self.stages,
             unshare=self.unshare,
+            lends=self.lends,
             time_offsets=self.time_offsets,
             joins=self.joins,
             last=self.last,

@@ -65,6 +65,25 @@ def contribute_flags(draft: Draft) -> None:
             draft.add(OPEN, OpenNamespace(origin=f"{origin}/path", type=kind, path=path))
         else:
             draft.unshare |= FLAGS[kind]
+    draft.lends = lends(draft)
+
+
+def lends(draft: Draft) -> bool:
+    """Whether the init may borrow the runtime's memory until it executes the player (native/borrow.h).
+
+    Only where no process of a container can see it, for it is alone in a new pid namespace; where it keeps the
+    runtime's user and time namespaces, which processes with one memory must have in common (unshare(2), clone(2));
+    and where it has no hooks to run, which is a matter of forks and of waiting for `start`. Without privilege the
+    runtime would lose its own procfs: its memory is no longer dumpable.
+    """
+    hooks = draft.spec.get("hooks") or {}
+    return (
+        bool(draft.unshare & CLONE_NEWPID)
+        and not draft.unshare & (CLONE_NEWUSER | CLONE_NEWTIME)
+        and not any(join.type in ("user", "time", "mount") for join in draft.joins)
+        and not (hooks.get("createContainer") or hooks.get("startContainer"))
+        and not (draft.host.euid or draft.host.in_userns)
+    )
 
 
 def new_user(draft: Draft) -> bool:

@@ -50,7 +50,7 @@ from ociruntime.core.plan.capabilities import (
     capset_data,
     names,
 )
-from ociruntime.core.plan.draft import ATTACH, HOST, PROCESS, LastCall
+from ociruntime.core.plan.draft import ATTACH, HOST, LIMITS, PROCESS, LastCall
 from ociruntime.core.plan.last import Found, Handle, ResultOf, Strings
 from ociruntime.core.plan.program import arguments, encode, environment, socket_activation
 from ociruntime.core.record import Record
@@ -94,6 +94,7 @@ class Surroundings(Record):
     grantable: int = ALL  # capabilities that the process can get here
     last_capability: int = 63  # the highest number that the kernel knows
     new_user: bool = False  # in a user namespace of its own
+    lends: bool = False  # the process borrows the runtime's memory at first (plan/namespaces.py, lends)
     every_id: bool = False  # every user and group id exists, as in the initial user namespace
     make_cwd: bool = True
     keyring: bool = True
@@ -152,6 +153,7 @@ def contribute(draft: Draft) -> None:
         grantable=ALL if new_user else draft.host.capabilities,
         last_capability=draft.host.last_capability,
         new_user=new_user,
+        lends=draft.lends,
         every_id=not new_user and not draft.host.in_userns,
         keyring=not draft.options.no_new_keyring,
         keep_groups=annotations.get(KEEP_GROUPS) == "1",
@@ -189,7 +191,10 @@ def _by_the_parent(plan: ProcessPlan) -> None:
     for limit in limits(document, origin):
         plan.add(ATTACH, RaiseHardLimit(**limit))
     if document.get("oomScoreAdj") is not None:
-        plan.add(ATTACH, SetOomScoreAdj(origin=f"{origin}/oomScoreAdj", value=document["oomScoreAdj"]))
+        # It counts for all processes that have one memory (proc(5)): not before the player has its own. Else before the
+        # child has other ids, whose files below /proc would not be the runtime's
+        stage = LIMITS if plan.around.lends else ATTACH
+        plan.add(stage, SetOomScoreAdj(origin=f"{origin}/oomScoreAdj", value=document["oomScoreAdj"]))
 
     _give_streams(plan)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ociruntime.core import paths
 from ociruntime.core.errors import ConfigError
-from ociruntime.core.plan.draft import OPEN, LastCall
+from ociruntime.core.plan.draft import ATTACH, OPEN, LastCall
 from ociruntime.core.plan.last import AddressOfResult, Filter, ReportFd, ResultOf
 from ociruntime.core.plan.process import BPF_DATA
 from ociruntime.core.steps.seccomp import PrepareFilter, TakeFilter
@@ -47,7 +47,8 @@ def contribute(draft: Draft) -> tuple[LastCall, tuple[LastCall, ...]]:
     """The step that finds the filter, the call that installs it, and the calls that hand its listener over."""
     profile = profile_of(draft.spec)
     step, call, after = plan_filter(profile)
-    draft.add(OPEN, step)
+    # A child with our memory finds in it what is taken there only after the clone
+    draft.add(ATTACH if draft.lends else OPEN, step)
     draft.listener = {key: profile[key] for key in ("listenerPath", "listenerMetadata") if key in profile}
     return call, after
 

@@ -55,18 +55,12 @@ class Container:
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file of the directory: readers see the old content or the new, never a part."""
-        self._lay_out(name, content)
-        self._publish(name)
-
-    def _lay_out(self, name: str, content: bytes) -> None:
         fd = self.kernel.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, at=self.fd)
         try:
             while content:
                 content = content[self.kernel.write(fd, content) :]
         finally:
             self.kernel.close(fd)
-
-    def _publish(self, name: str) -> None:
         self.kernel.renameat(self.fd, f".{name}", name)
 
     def load(self) -> dict[str, Any]:
@@ -100,15 +94,7 @@ class Container:
         )
 
     def save(self, document: dict[str, Any]) -> None:
-        self.prepare(document)
-        self.commit()
-
-    def prepare(self, document: dict[str, Any]) -> None:
-        """What `commit` will save, when a moment counts. Nobody sees it before."""
-        self._lay_out(STATE, dumps(document).encode())
-
-    def commit(self) -> None:
-        self._publish(STATE)
+        self.write(STATE, dumps(document).encode())
 
     def has(self, name: str) -> bool:
         try:

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
 
+    Call = tuple[int | bytes | None, ...]  # number and arguments; None is the result of the call before
+
 
 # What a shell takes as it is
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
@@ -42,11 +44,18 @@ class Scene:
         self.handles: dict[str, int] = {}  # named descriptors one step leaves for a later one
         self.found: dict[str, bytes] = {}  # named facts one step leaves for a later one or for the tape
 
+    def copy(self) -> Scene:
+        """The child's own."""
+        scene = Scene()
+        scene.__dict__.update(self.__dict__, handles={**self.handles}, found={**self.found})
+        return scene
+
 
 class Step(Record):
     """One small deed. `origin` is the JSON pointer of the property that asks for it, "" for our own."""
 
     code = "step"  # of the failure when the kernel refuses it, see act.refused
+    beside = False  # of ATTACH: nothing of ENTER has to wait for it
     origin: str = ""
 
     def describe(self) -> str:
@@ -56,6 +65,15 @@ class Step(Record):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         """Do it. Raises OSError as the kernel refuses it, or a Failure with a better sentence."""
         raise NotImplementedError
+
+    def calls(self, scene: Scene) -> list[Call]:
+        """The same as plain system calls, where it is no more than that (launch/ahead.py). Should one of them fail, the
+        step is applied, whatever the others have done.
+        """
+        return []
+
+    def taken(self, scene: Scene) -> None:
+        """These calls were made."""
 
     def undo(self, kernel: Kernel, scene: Scene) -> None:
         """Take back an effect that outlives the container's namespaces; does nothing twice, never raises."""

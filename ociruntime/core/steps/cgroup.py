@@ -7,13 +7,14 @@ import posix as os
 from ociruntime.core import paths
 from ociruntime.core.cgroup.files import EOPNOTSUPP, members, read_text, write_text
 from ociruntime.core.errors import StateError, StepError
+from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import O_PATH
 from ociruntime.core.steps.base import Step, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.steps.base import Scene
+    from ociruntime.core.steps.base import Call, Scene
 
 EPERM, EACCES, EROFS = 1, 13, 30
 JOINED = "cgroup-joined"  # the handle whose presence says that clone3 put the child into scene.cgroup
@@ -218,6 +219,7 @@ class JoinUnified(Step):
     This takes milliseconds (the kernel waits for an RCU grace period), CLONE_INTO_CGROUP does not.
     """
 
+    beside = True
     path: str = ""
 
     def describe(self) -> str:
@@ -273,3 +275,10 @@ class EnterTasks(Step):
                 ) from None  # fmt: skip
             finally:
                 kernel.close(fd)
+
+    def calls(self, scene: Scene) -> list[Call]:
+        return [(_door.SYS_write, scene.handles[f"{path}/tasks"], b"0", 1) for path in self.paths]
+
+    def taken(self, scene: Scene) -> None:
+        for path in self.paths:
+            del scene.handles[f"{path}/tasks"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix as os
 
 from ociruntime.core.errors import HostError, StepError
+from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import CLONE_NEWTIME, PR_SET_DUMPABLE
 from ociruntime.core.rootfs import write_proc
 from ociruntime.core.steps.base import Step, quoted
@@ -12,7 +13,7 @@ from ociruntime.core.steps.base import Step, quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
-    from ociruntime.core.steps.base import Scene
+    from ociruntime.core.steps.base import Call, Scene
 
 NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
 
@@ -57,6 +58,36 @@ class Unshare(Step):
 
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         kernel.unshare(self.flags)
+
+    def calls(self, scene: Scene) -> list[Call]:
+        return [(_door.SYS_unshare, self.flags)]
+
+
+class NewNamespaces(Unshare):
+    """Those that need not be there at birth."""
+
+    def apply(self, kernel: Kernel, scene: Scene) -> None:
+        try:
+            kernel.unshare(self.flags)
+        except OSError as error:
+            raise namespaces_refused(error) from None
+
+
+def namespaces_refused(error: OSError) -> StepError:
+    """clone(2) and unshare(2) refuse for the same reasons."""
+    hint = {
+        1: "creating these namespaces needs CAP_SYS_ADMIN, or a new user namespace",
+        28: "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
+        11: "a limit of processes is reached: see pids.max of the cgroup and ulimit -u",
+        22: "the kernel may be built without one of these namespaces",
+    }.get(error.errno or 0, "")
+    return StepError(
+        "cannot create the container's namespaces",
+        code="clone",
+        errno=error.errno or 0,
+        origin="/linux/namespaces",
+        hint=hint,
+    )
 
 
 class TimeOffsets(Step):
@@ -135,7 +166,9 @@ class BecomeRoot(Step):
 
 
 AF_INET, SOCK_DGRAM, SOCK_CLOEXEC = 2, 2, 0o2000000
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+# struct ifreq (netdevice(7)); what a loopback device is stays as it is, whatever else is in the flags
+LO_UP = b"lo".ljust(16, b"\0") + IFF_UP.to_bytes(2, "little") + bytes(22)
 
 
 class LoopbackUp(Step):
@@ -147,11 +180,15 @@ class LoopbackUp(Step):
     def apply(self, kernel: Kernel, scene: Scene) -> None:
         fd = kernel.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
         try:
-            request = b"lo".ljust(16, b"\0") + bytes(24)  # struct ifreq (netdevice(7))
-            answer = kernel.ioctl(fd, SIOCGIFFLAGS, request)
-            flags = int.from_bytes(answer[16:18], "little") | IFF_UP  # type: ignore[index]
-            kernel.ioctl(fd, SIOCSIFFLAGS, request[:16] + flags.to_bytes(2, "little") + bytes(22))
+            kernel.ioctl(fd, SIOCSIFFLAGS, LO_UP)
         except OSError as error:
             raise HostError("cannot bring the loopback device up", errno=error.errno or 0, code="loopback") from None
         finally:
             kernel.close(fd)
+
+    def calls(self, scene: Scene) -> list[Call]:
+        """The socket is closed with all that is not the child's (child.let_go)."""
+        return [
+            (_door.SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+            (_door.SYS_ioctl, None, SIOCSIFFLAGS, LO_UP),
+        ]

@@ -51,6 +51,8 @@ class RaiseHardLimit(Limit):
     and the container has exactly what was asked for (CPU time of setup included).
     """
 
+    beside = True
+
     def describe(self) -> str:
         hard = "unlimited" if self.hard == UNLIMITED else self.hard
         return f"prlimit --pid $pid --{self.name.removeprefix('RLIMIT_').lower()}=:{hard}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class PrepareFilter(Step):
     """Find the compiled filter in the cache, or compile it once."""
 
+    beside = True
     profile: dict[str, Any] = {}  # noqa: RUF012 -- never mutated
     flags: int = 0
 
@@ -30,6 +31,7 @@ class PrepareFilter(Step):
 class TakeFilter(Step):
     """A filter that the caller has compiled."""
 
+    beside = True
     program: bytes = b""
 
     def describe(self) -> str:

@@ -21,6 +21,7 @@ UNCHANGED = 0xFFFFFFFF  # chown(2), (gid_t) -1
 class GivePipes(Step):
     """The pipes among the descriptors 0 to 2, by the parent: inside of a user namespace nobody may."""
 
+    beside = True
     uid: int = 0  # of the host
     gid: int = 0
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ociruntime.core.errors import ConfigError, HostError, StepError
+from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import (
     CLONE_NEWCGROUP,
     CLONE_NEWNET,
@@ -21,8 +22,10 @@ from ociruntime.core.kernel.flags import (
     MS_SHARED,
     MS_SLAVE,
 )
+from ociruntime.core.launch.ahead import Ahead
 from ociruntime.core.plan.draft import ATTACH, DEVICES, ENTER, MOUNTS, OPEN, ROOT, Host
 from ociruntime.core.steps.base import Scene
+from ociruntime.core.steps.cgroup import EnterTasks
 from ociruntime.core.steps.console import Console
 from ociruntime.core.steps.devices import BindDevice, MakeDevice
 from ociruntime.core.steps.masks import MaskPaths, ReadonlyPath, null_device
@@ -44,6 +47,9 @@ from tests.unit.recorder import Recorder
 MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 
 
+NO_CGROUPS = Host(cgroup="none")
+
+
 def with_namespaces(*kinds: str, **more: Any) -> dict[str, Any]:
     linux = {"namespaces": [{"type": kind} for kind in kinds], **more}
     if "user" in kinds:
@@ -55,6 +61,56 @@ def test_new_namespaces_are_flags(tmp_path: Path) -> None:
     found = plan(tmp_path, with_namespaces("pid", "network", "mount", "cgroup", "time"))
     assert found.unshare == CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWTIME
     assert [step.flags for step in steps(found, ENTER, Unshare)] == [CLONE_NEWCGROUP]
+
+
+def test_an_init_that_nobody_can_see_borrows_memory(tmp_path: Path) -> None:
+    alone = with_namespaces("pid", "network", "mount")
+    assert plan(tmp_path, alone).lends
+    pod = spec(linux={"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/x"}]})
+    assert plan(tmp_path, pod).lends
+
+
+@pytest.mark.parametrize(
+    ("document", "host"),
+    [
+        (with_namespaces("mount", "network"), NO_CGROUPS),
+        (with_namespaces("pid", "mount", "user"), NO_CGROUPS),
+        (with_namespaces("pid", "mount", "time"), NO_CGROUPS),
+        (with_namespaces("pid", "mount"), Host(cgroup="none", euid=1000)),
+        (with_namespaces("pid", "mount"), Host(cgroup="none", in_userns=True)),
+        (spec(linux={"namespaces": [{"type": "mount"}, {"type": "pid", "path": "/proc/1/ns/pid"}]}), NO_CGROUPS),
+        (spec(linux={"namespaces": [{"type": "pid"}, {"type": "mount", "path": "/proc/1/ns/mnt"}]}), NO_CGROUPS),
+        (spec(linux={"namespaces": [{"type": "pid"}, {"type": "user", "path": "/proc/1/ns/user"}]}), NO_CGROUPS),
+        ({**with_namespaces("pid", "mount"), "hooks": {"startContainer": [{"path": "/bin/true"}]}}, NO_CGROUPS),
+        ({**with_namespaces("pid", "mount"), "hooks": {"createContainer": [{"path": "/bin/true"}]}}, NO_CGROUPS),
+    ],
+)
+def test_any_other_has_a_copy(tmp_path: Path, document: dict[str, Any], host: Host) -> None:
+    assert not plan(tmp_path, document, host).lends
+
+
+def test_what_goes_ahead_are_system_calls_up_to_the_first_step_that_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, more, last = Unshare(flags=CLONE_NEWCGROUP), BecomeRoot(), LoopbackUp()
+    ahead = Ahead([first, more, last], Scene())
+    assert ahead.calls == [(_door.SYS_unshare, CLONE_NEWCGROUP)]
+    monkeypatch.setattr(_door, "made", lambda: 1)
+    assert ahead.left(Scene()) == [more, last]
+    monkeypatch.setattr(_door, "made", lambda: 0)
+    assert ahead.left(Scene()) == [first, more, last]
+
+
+def test_a_step_of_which_a_call_has_failed_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, lo = EnterTasks(paths=("/cg/pids/x", "/cg/cpu/x")), LoopbackUp()
+    scene = Scene()
+    scene.handles = {"/cg/pids/x/tasks": 8, "/cg/cpu/x/tasks": 9}
+    ahead = Ahead([tasks, lo], scene)
+    assert ahead.calls[:2] == [(_door.SYS_write, 8, b"0", 1), (_door.SYS_write, 9, b"0", 1)]
+    assert [call[0] for call in ahead.calls[2:]] == [_door.SYS_socket, _door.SYS_ioctl]
+    for made, left, handles in ((1, [tasks, lo], 2), (2, [lo], 0), (3, [lo], 0), (4, [], 0)):
+        monkeypatch.setattr(_door, "made", lambda made=made: made)
+        childs = scene.copy()
+        assert (ahead.left(childs), len(childs.handles)) == (left, handles)
+    assert len(scene.handles) == 2
 
 
 def test_joined_namespaces_are_opened_and_verified(tmp_path: Path) -> None:

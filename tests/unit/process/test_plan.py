@@ -11,7 +11,7 @@ from ociruntime.core.options import CreateOptions, ExecOptions, Globals
 from ociruntime.core.plan import process
 from ociruntime.core.plan.attributes import RLIMITS, memory_policy, scheduler
 from ociruntime.core.plan.capabilities import ALL, SYS_ADMIN
-from ociruntime.core.plan.draft import ATTACH, HOST, OPEN, PROCESS, Draft, Host, LastCall, Plan
+from ociruntime.core.plan.draft import ATTACH, HOST, LIMITS, OPEN, PROCESS, Draft, Host, LastCall, Plan
 from ociruntime.core.plan.exec import plan_exec
 from ociruntime.core.plan.last import Found, Strings
 from ociruntime.core.plan.process import ProcessPlan, Surroundings, plan_process
@@ -266,6 +266,11 @@ def test_limits_that_cannot_be(limits: list[Any], origin: str) -> None:
     assert refusal(document(rlimits=limits)).origin == origin
 
 
+def test_oom_score_adj_waits_for_a_memory_of_its_own() -> None:
+    made = plan_process(document(oomScoreAdj=5), Surroundings(id="x", lends=True))
+    assert [step.describe() for step in made.stages[LIMITS]] == ["echo 5 > /proc/$pid/oom_score_adj"]
+
+
 def test_oom_score_adj_zero_is_set_and_absent_is_left_alone() -> None:
     assert plan(document(oomScoreAdj=0)).stages[ATTACH][0].describe() == "echo 0 > /proc/$pid/oom_score_adj"
     assert ATTACH not in plan(document()).stages
@@ -390,6 +395,10 @@ def test_the_filter_is_prepared_by_the_parent() -> None:
     made = draft(document(noNewPrivileges=True), linux={"seccomp": {"defaultAction": "SCMP_ACT_ALLOW"}})
     process.contribute(made)
     assert made.stages[OPEN][0].origin == "/linux/seccomp"
+    borrowing = draft(document(), linux={"seccomp": {"defaultAction": "SCMP_ACT_ALLOW"}})
+    borrowing.lends = True
+    process.contribute(borrowing)
+    assert borrowing.stages[ATTACH][0].origin == "/linux/seccomp", "the child finds it in the memory that it borrows"
     assert "seccomp" in [call.name for call in made.last]
 
 
