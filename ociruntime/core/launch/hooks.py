@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ociruntime.core.kernel import Kernel
     from ociruntime.core.spec.types import Hook
 
-SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+SIGKILL = 9
 
 LONGEST_COMMAND = 200  # characters of it in a failure
 MOST_OUTPUT = 4096  # bytes of a hook's output that are kept for its failure, the last ones
@@ -227,8 +227,7 @@ def _become_hook(
         kernel.dup2(out, 1)
         kernel.dup2(err, 2)
         kernel.close_range(3, CLOSE_RANGE_CLOEXEC)
-        for number in (SIGPIPE, SIGXFSZ):
-            kernel.signal_default(number)
+        kernel.signals_default()
         kernel.setsigmask_empty()
         args = [paths.fsencode(arg) for arg in hook.get("args") or [hook["path"]]]
         if program:
