@@ -100,23 +100,30 @@ def _practise() -> None:
     from ociruntime import cli
     from ociruntime.commands import create
     from ociruntime.commands.spec import example
+    from ociruntime.core.jsonio import dumps
     from ociruntime.core.kernel import Kernel
+    from ociruntime.core.launch.child import write_tape
+    from ociruntime.core.launch.parent import describe_tape
     from ociruntime.core.lifecycle.bring_up import new_document
     from ociruntime.core.lifecycle.probe import probe_host
     from ociruntime.core.plan.build import build
     from ociruntime.core.spec.check import check
+    from ociruntime.core.steps.base import Scene
 
     spec: Any = example(cgroup_namespace=True)
     spec["process"]["terminal"] = False
     spec["root"]["path"] = HOME
     spec["linux"]["resources"]["memory"] = {"limit": 1 << 30}
+    scene = Scene()
+    scene.handles["wait"], scene.found["program"] = 0, b"/bin/sh"
     for _ in range(ENOUGH):
         words = cli.parse(cli.GLOBALS, ["--root", HOME, "create", "-b", HOME, "practice"], interspersed=False)
         seen = cli.parse(create.OPTIONS, words.operands[1:], interspersed=True)
         options = create.create_options(seen, detach=True)
         check(spec)
         plan = build(spec, "practice", options, cli.globals_from(words), probe_host(Kernel()))
-        new_document(spec, plan, options)
+        dumps(new_document(spec, plan, options))
+        describe_tape(plan.last, write_tape(plan.last, scene)[1])
 
 
 def prepare_rare() -> bytes:
