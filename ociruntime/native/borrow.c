@@ -31,6 +31,7 @@ extern void arena_alone(void) __attribute__((weak));
 static struct {
     PyThreadState *state;
     PyObject *life;
+    pid_t pid;
     int end, others_end; /* of the socket pair: the child's, and the parent's, which the child has too */
     PyObject *kept; /* what the calls point to */
     struct call calls[MAX_CALLS];
@@ -205,6 +206,7 @@ door_borrow(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count
         errno = (int)-pid;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
+    child.pid = (pid_t)pid;
     return PyLong_FromLong(pid);
 }
 
@@ -216,8 +218,8 @@ door_made(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     return PyLong_FromSsize_t(child.done);
 }
 
-/* One message, and a descriptor or -1. What cannot be sent is no matter: its end of file is the next that is heard. */
-static void
+/* One message, and a descriptor or -1. That nobody is there any more is no failure: it is what will be heard next. */
+static int
 say(int end, const char *text, size_t length, int descriptor)
 {
     union {
@@ -232,11 +234,13 @@ say(int end, const char *text, size_t length, int descriptor)
         message.msg_control = &rights;
         message.msg_controllen = sizeof rights;
     }
-    while (sendmsg(end, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        continue;
+    while (sendmsg(end, &message, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            return errno == EPIPE || errno == ECONNRESET ? 0 : -1;
+    return 0;
 }
 
-/* The next message: its length, 0 for the end of file. */
+/* The next message: its length, 0 for the end of file, -1 for a failure. */
 static ssize_t
 hear(int end, char *text, int *descriptor)
 {
@@ -247,59 +251,98 @@ hear(int end, char *text, int *descriptor)
     struct iovec part = {text, MAX_MESSAGE};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights};
     ssize_t length;
+    int resets = 0; /* one, of who ended without having read all; what it has said is there nevertheless */
 
-    /* ECONNRESET comes once, from who ended without having read all; what it has said is there nevertheless */
     do
         length = recvmsg(end, &message, MSG_CMSG_CLOEXEC);
-    while (length < 0 && (errno == EINTR || errno == ECONNRESET));
+    while (length < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
     *descriptor = -1;
     if (length > 0 && message.msg_controllen >= CMSG_LEN(sizeof *descriptor))
         memcpy(descriptor, CMSG_DATA(&rights.header), sizeof *descriptor);
-    return length > 0 ? length : 0;
+    return length;
+}
+
+/* To be alone, whatever the child is doing. */
+static void
+end_child(int end)
+{
+    char message[MAX_MESSAGE];
+    ssize_t length;
+
+    kill(child.pid, SIGKILL);
+    do
+        length = recv(end, message, sizeof message, 0);
+    while (length > 0 || (length < 0 && errno == EINTR) || (length < 0 && errno == ECONNRESET));
+}
+
+struct said {
+    char *text;
+    Py_ssize_t length;
+    int descriptor;
+};
+
+/* How many messages a list has, -1 for what is none. They stay the list's. */
+static Py_ssize_t
+take_said(PyObject *list, struct said *said)
+{
+    if (!PyList_Check(list) || PyList_GET_SIZE(list) > MAX_SAID) {
+        PyErr_SetString(PyExc_TypeError, "what was said is a list, and short");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++, said++)
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "y#i", &said->text, &said->length, &said->descriptor))
+            return -1;
+    return PyList_GET_SIZE(list);
+}
+
+/* Python goes on here, after a message, or alone. */
+static void
+go_on(PyThreadState *mine, int alone)
+{
+    if (!alone) {
+        PyEval_RestoreThread(mine);
+        return;
+    }
+    PyThreadState_Swap(mine);
+    if (can_lend())
+        arena_alone();
+    PyOS_AfterFork_Child();
+    child.state = NULL; /* gone with all others */
 }
 
 const char converse_doc[] =
     "converse($module, end, said, /)\n--\n\n"
     "Send what was said, a list of (message, descriptor or -1), and let the other side run until it has an answer.\n\n"
-    "Returns that, and a descriptor or -1. b'' is the end of file: the other side has left our memory.";
+    "Returns that, and a descriptor or -1. b'' is the end of file: the other side has left our memory. Raises OSError when\n"
+    "it cannot be sent or received; the parent has ended its child then.";
 
 PyObject *
 door_converse(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    struct {
-        char *text;
-        Py_ssize_t length;
-        int descriptor;
-    } said[MAX_SAID];
-    char message[MAX_MESSAGE];
     PyThreadState *const mine = PyThreadState_Get();
-    Py_ssize_t many, length;
-    int end, descriptor;
+    const int is_child = mine == child.state;
+    struct said said[MAX_SAID];
+    char message[MAX_MESSAGE];
+    Py_ssize_t many, length = 0;
+    int end, descriptor, error;
 
-    if (count != 2 || !PyList_Check(args[1]) || (many = PyList_GET_SIZE(args[1])) > MAX_SAID) {
-        PyErr_SetString(PyExc_TypeError, "converse takes an end and a short list");
-        return NULL;
-    }
-    end = (int)PyLong_AsLong(args[0]);
-    if (end == -1 && PyErr_Occurred())
-        return NULL;
-    for (Py_ssize_t i = 0; i < many; i++)
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(args[1], i), "y#i", &said[i].text, &said[i].length, &said[i].descriptor))
-            return NULL;
+    if (count != 2 || ((end = (int)PyLong_AsLong(args[0])) == -1 && PyErr_Occurred()) ||
+        (many = take_said(args[1], said)) < 0)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "converse takes an end and a list");
     PyEval_SaveThread();
-    for (Py_ssize_t i = 0; i < many; i++)
-        say(end, said[i].text, (size_t)said[i].length, said[i].descriptor);
-    length = hear(end, message, &descriptor);
-    if (length > 0) {
-        PyEval_RestoreThread(mine);
-    } else if (mine == child.state) {
+    for (Py_ssize_t i = 0; i < many && length == 0; i++)
+        length = say(end, said[i].text, (size_t)said[i].length, said[i].descriptor);
+    if (length == 0)
+        length = hear(end, message, &descriptor);
+    error = errno;
+    if (length == 0 && is_child)
         _exit(1); /* nobody is there to hear why */
-    } else {
-        PyThreadState_Swap(mine);
-        if (can_lend())
-            arena_alone();
-        PyOS_AfterFork_Child();
-        child.state = NULL; /* gone with all others */
+    if (length < 0 && !is_child && child.state != NULL)
+        end_child(end); /* it may be running: two at once is what must not be */
+    go_on(mine, length <= 0 && !is_child);
+    if (length < 0) {
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
     }
     return Py_BuildValue("y#i", message, length, descriptor);
 }

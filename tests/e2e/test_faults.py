@@ -24,6 +24,7 @@ SAMPLE = 3  # trials of each mode for each deed
 INSTANTS = 60
 BY_NAME = {deed.name: deed for deed in DEEDS}
 FLOCK, WAIT4, LINKAT, UNLINK_SOCKET = "73", "61", "265", "263 start.sock"
+SENDMSG, RECVMSG = "46", "47"
 
 strace = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace: apt-get install strace")
 x86_64 = pytest.mark.skipif(not inject.can_fail, reason="how a call is made to fail is known for x86_64 only")
@@ -69,6 +70,16 @@ def test_a_child_that_fails_at_once_is_not_taken_for_its_parent(place: Place, na
     """Between the clone and its own code: two processes would report, and clean up, one beneath the other."""
     for nth in range(1, 9):
         trial = hurt(place, BY_NAME[name], "error", inject.Fault(1, nth, ERRORS[0]))
+        assert not trial.wrong, trial
+
+
+@x86_64
+@pytest.mark.parametrize("call", [SENDMSG, RECVMSG])
+@pytest.mark.parametrize("process", [0, 1])
+def test_a_message_that_is_lost(place: Place, process: int, call: str) -> None:
+    """Of a conversation in borrowed memory: the other side would wait for it, or run beside who gives up."""
+    for nth in (1, 2, 3):
+        trial = hurt(place, BY_NAME["create"], "error", inject.Fault(process, nth, ERRORS[0], call))
         assert not trial.wrong, trial
 
 
