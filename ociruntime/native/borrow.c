@@ -77,13 +77,13 @@ live(void *Py_UNUSED(argument))
     _exit(1); /* it should not have returned */
 }
 
-/* clone3(2), where the child begins with a call on its new stack: C has no words for it. */
+/* clone(2) or clone3(2), where the child begins with a call on its new stack: C has no words for it. */
 static long
-clone_onto(struct clone_args *arguments, void (*begin)(void *))
+clone_onto(long number, u64 first, u64 second, void (*begin)(void *))
 {
 #if defined(__x86_64__)
     register void (*r8)(void *) __asm__("r8") = begin;
-    long result = SYS_clone3;
+    long result = number;
 
     __asm__ volatile("syscall\n"
                      "test %%rax, %%rax\n"
@@ -93,12 +93,12 @@ clone_onto(struct clone_args *arguments, void (*begin)(void *))
                      "call *%%r8\n"
                      "1:\n"
                      : "+a"(result)
-                     : "D"(arguments), "S"(sizeof *arguments), "r"(r8)
+                     : "D"(first), "S"(second), "d"(0UL), "r"(r8)
                      : "rcx", "r11", "memory");
 #elif defined(__aarch64__)
-    register long x8 __asm__("x8") = SYS_clone3;
-    register long result __asm__("x0") = (long)arguments;
-    register long x1 __asm__("x1") = sizeof *arguments;
+    register long x8 __asm__("x8") = number;
+    register long result __asm__("x0") = (long)first;
+    register u64 x1 __asm__("x1") = second;
     register void (*x9)(void *) __asm__("x9") = begin;
 
     __asm__ volatile("svc #0\n"
@@ -112,6 +112,17 @@ clone_onto(struct clone_args *arguments, void (*begin)(void *))
                      : "memory");
 #endif
     return result;
+}
+
+static long
+clone_child(struct clone_args *arguments)
+{
+    long pid = clone_onto(SYS_clone3, (u64)arguments, sizeof *arguments, live);
+
+    /* As in door.c: filters of outer containers do not know clone3, and clone(2) has the same namespaces */
+    if ((pid == -ENOSYS || pid == -EPERM) && arguments->flags >> 32 == 0)
+        pid = clone_onto(SYS_clone, arguments->flags | arguments->exit_signal, arguments->stack + STACK, live);
+    return pid;
 }
 
 const char borrow_doc[] =
@@ -196,7 +207,7 @@ door_borrow(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count
     arguments.stack = (unsigned long)stack;
     arguments.stack_size = STACK;
     arguments.cgroup = (unsigned long)numbers[2]; /* if CLONE_INTO_CGROUP is among the flags */
-    pid = clone_onto(&arguments, live);
+    pid = clone_child(&arguments);
     if (pid < 0) {
         PyThreadState_Clear(child.state);
         PyThreadState_Delete(child.state);

@@ -7,7 +7,6 @@ import select
 
 from ociruntime.core import paths
 from ociruntime.core.errors import StateError
-from ociruntime.core.kernel import _door
 from ociruntime.core.kernel.flags import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, CLOSE_RANGE_CLOEXEC
 from ociruntime.core.launch import wire
 from ociruntime.core.launch.act import act, undo
@@ -15,7 +14,6 @@ from ociruntime.core.launch.ahead import Ahead
 from ociruntime.core.launch.child import Hooks, child_main
 from ociruntime.core.launch.clone import clone_init
 from ociruntime.core.launch.player import open_player
-from ociruntime.core.log import LOG
 from ociruntime.core.plan.draft import ATTACH, BESIDE, ENTER, HOST, LIMITS, OPEN
 from ociruntime.core.plan.hooks import SHOWN
 from ociruntime.core.rootfs import open_proc
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
     RunHooks = Callable[[str, int, str], None]  # kind of hook, pid of the container, status to show
 
-EPERM, ENOSYS = 1, 38
 NEED_NOT_BE_BORN_IN = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
 
@@ -80,7 +77,7 @@ class Launch:
         kernel, plan, scene = self.kernel, self.plan, self.scene
         act(kernel, scene, plan.stages[HOST], self.done, stage=HOST)
         act(kernel, scene, plan.stages[OPEN], stage=OPEN)
-        if plan.lends and _door.LENDS and not LOG.aloud:
+        if plan.lends:
             self._lend(hooks)
         else:
             self._copy(hooks)
@@ -114,15 +111,9 @@ class Launch:
                 child_main(kernel, plan, scene.copy(), theirs, hooks, ahead=ahead)
 
             calls = ahead.calls if ahead else []
-            try:
-                return kernel.borrow(flags & ~later, cgroup, (theirs.fileno(), ours.fileno()), life, calls)
-            except OSError as error:
-                if error.errno not in (EPERM, ENOSYS):  # a filter's answer to what it does not know
-                    raise
-                return kernel.clone3(flags, cgroup)
+            return kernel.borrow(flags & ~later, cgroup, (theirs.fileno(), ours.fileno()), life, calls)
 
-        if clone_init(kernel, plan, scene, lend) == 0:
-            child_main(kernel, plan, scene, theirs, hooks)
+        clone_init(kernel, plan, scene, lend)
         theirs.close()
 
     def let_work(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix as os
 
 from ociruntime.core.cgroup.host import probe_cgroups
+from ociruntime.core.kernel import _door
 from ociruntime.core.plan.capabilities import NAMES
 from ociruntime.core.plan.draft import Host
 
@@ -17,7 +18,12 @@ WHOLE_MAP = ["0", "0", "4294967295"]
 
 def probe_host(kernel: Kernel) -> Host:
     """Read them from procfs."""
-    host = Host(euid=os.geteuid(), in_userns=in_user_namespace(kernel), capabilities=kernel.capget()[1])
+    host = Host(
+        euid=os.geteuid(),
+        in_userns=in_user_namespace(kernel),
+        capabilities=kernel.capget()[1],
+        lends=bool(_door.LENDS),
+    )
     host.last_capability = last_capability(kernel)
     probe_cgroups(kernel, host)
     return host

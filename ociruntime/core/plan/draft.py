@@ -51,6 +51,7 @@ class Host(Record):
     last_capability: int = 63  # the highest number that the kernel knows
     resctrl: str = ""  # mount point of Intel RDT's file system; "": to be looked for if it is needed
     in_userns: bool = False  # the runtime itself runs in a user namespace that is not the initial one
+    lends: bool = True  # the interpreter is one whose memory a child can borrow (native/borrow.h)
 
     @property
     def mounts(self) -> bool:

@@ -74,11 +74,14 @@ def lends(draft: Draft) -> bool:
     Only where no process of a container can see it, for it is alone in a new pid namespace; where it keeps the
     runtime's user and time namespaces, which processes with one memory must have in common (unshare(2), clone(2));
     and where it has no hooks to run, which is a matter of forks and of waiting for `start`. Without privilege the
-    runtime would lose its own procfs: its memory is no longer dumpable.
+    runtime would lose its own procfs: its memory is no longer dumpable. And what both write into a log or a trace, as
+    --debug and --trace have it, is not to be shared.
     """
     hooks = draft.spec.get("hooks") or {}
     return (
-        bool(draft.unshare & CLONE_NEWPID)
+        draft.host.lends
+        and not (draft.globals.debug or draft.globals.trace)
+        and bool(draft.unshare & CLONE_NEWPID)
         and not draft.unshare & (CLONE_NEWUSER | CLONE_NEWTIME)
         and not any(join.type in ("user", "time", "mount") for join in draft.joins)
         and not (hooks.get("createContainer") or hooks.get("startContainer"))
