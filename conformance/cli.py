@@ -40,7 +40,7 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", action="append", choices=("minimal", "engine"), help="only this bundle (repeatable)"
     )
-    parser.add_argument("--crowd", type=int, default=1000, help="containers present for list and state; 0: none")
+    parser.add_argument("--crowd", type=int, default=1000, help="containers present for some of the times; 0: none")
     parser.add_argument("--quick", action="store_true", help="times only: no memory, parallel creates or crowd")
     parser.add_argument("--seed", type=int, default=1, help="order of turns and bootstrap")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write samples, summaries and ratios")

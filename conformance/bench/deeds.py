@@ -250,7 +250,7 @@ def clear(stand: Stand, containers: list[str]) -> None:
 
 
 def crowd(stand: Stand, name: str, make: Callable[..., Config], *, count: int, samples: int) -> dict[str, list[Took]]:
-    """The cost of ``list`` and ``state`` with ``count`` running containers present."""
+    """The cost of ``list`` and ``state``, and of one more container, with ``count`` running ones present."""
     made: list[str] = []
     try:
         paths = bundles_of_one_root(stand, name, make, count, made)
@@ -258,9 +258,12 @@ def crowd(stand: Stand, name: str, make: Callable[..., Config], *, count: int, s
             demand(stand.runtime.call("create", "--bundle", str(path), container))
             demand(stand.runtime.call("start", container))
         call = stand.runtime.call
+        one_more = [operations(stand, name, make("pause")) for _ in range(samples)]
         return {
             "list": [demand(call("list")) for _ in range(samples)],
             "state": [demand(call("state", made[i * count // samples])) for i in range(samples)],
+            "create": [took["create"] for took in one_more],
+            "delete": [took["delete"] for took in one_more],
         }
     finally:
         clear(stand, made)

@@ -77,5 +77,5 @@ def test_a_short_race() -> None:
     found = race.race(["runc"], Plan(rounds=1, crowd=3, creates=4), probe, lambda _: None)
     assert found.troubles == []
     assert {key[1] for key in found.samples if key[0] == "engine"} == set(OPERATIONS)
-    assert {key[1] for key in found.samples if key[0] == "3 containers"} == {"list", "state"}
+    assert {key[1] for key in found.samples if key[0] == "3 containers"} == {"list", "state", "create", "delete"}
     assert all(value and value > 0 for value in found.singles.values())
