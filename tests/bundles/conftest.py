@@ -212,7 +212,7 @@ def unusable(runtime: str) -> str:
 _unusable: dict[str, str] = {}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # a package's would last to the end of everything, and others count mounts
 def complete() -> Iterator[None]:
     """crun refuses a host where v2 owns a controller, which an unmounted hierarchy gives back at any later time."""
     with complete_hierarchies():
