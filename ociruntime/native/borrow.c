@@ -283,7 +283,7 @@ end_child(int end)
     kill(child.pid, SIGKILL);
     do
         length = recv(end, message, sizeof message, 0);
-    while (length > 0 || (length < 0 && errno == EINTR) || (length < 0 && errno == ECONNRESET));
+    while (length > 0 || (length < 0 && (errno == EINTR || errno == ECONNRESET)));
 }
 
 struct said {

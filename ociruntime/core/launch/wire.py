@@ -51,6 +51,10 @@ ORDER: dict[bytes, tuple[bytes, ...]] = {
 }
 
 
+def written(kind: bytes, fields: tuple[bytes, ...]) -> bytes:
+    return b"\0".join((kind, *fields))[:MAX_MESSAGE]
+
+
 class Wire:
     """One end of the socket pair. Datagrams with borders, so a message is never torn."""
 
@@ -60,7 +64,7 @@ class Wire:
 
     def say(self, kind: bytes, *fields: bytes, fd: int = -1) -> None:
         """Send a message; raises OSError (EPIPE) when the other side is gone."""
-        message = b"\0".join((kind, *fields))[:MAX_MESSAGE]
+        message = written(kind, fields)
         if fd < 0:
             self.end.send(message, _socket.MSG_NOSIGNAL)
         else:
@@ -121,10 +125,10 @@ class Turns(Wire):
         self.said: list[tuple[bytes, int]] = []
 
     def say(self, kind: bytes, *fields: bytes, fd: int = -1) -> None:
-        self.said.append((b"\0".join((kind, *fields))[:MAX_MESSAGE], fd))
+        self.said.append((written(kind, fields), fd))
 
     def leave(self, kind: bytes, *fields: bytes) -> NoReturn:
-        _door.leave(self.number, b"\0".join((kind, *fields))[:MAX_MESSAGE])
+        _door.leave(self.number, written(kind, fields))
 
     def hear(self) -> tuple[bytes, list[bytes], int]:
         said, self.said = self.said, []
@@ -137,8 +141,7 @@ class Turns(Wire):
 
     def close(self) -> None:
         """Of the descriptor of this process: the other's stays open."""
-        number = self.number
-        os.close(number)
+        os.close(self.number)
 
 
 def pair(kind: type[Wire] = Wire) -> tuple[Wire, Wire]:
